@@ -1,0 +1,1 @@
+//! Floor, peers, load generator and paired comparison.

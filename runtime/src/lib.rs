@@ -1,0 +1,1 @@
+//! One pinned thread and one ring per core.
