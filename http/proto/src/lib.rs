@@ -1,1 +1,8 @@
 //! HTTP/1.1 as bytes in, events out.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+pub mod chunked;
+mod class;
+pub mod date;
+pub mod encode;

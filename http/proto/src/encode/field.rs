@@ -1,0 +1,156 @@
+//! Field lines: the part of a head that the application decides.
+
+use super::error::{EncodeError, Kind};
+use crate::class::{is_field_value, is_token};
+
+/// Writes the fields of one head, then the blank line.
+///
+/// Each method checks the room it needs; when one fails with [`EncodeError::is_full`], the whole
+/// head has to be encoded again into a larger slice, as the part written so far ends mid-head.
+#[derive(Debug)]
+#[must_use = "a head is complete only after `finish`"]
+pub struct FieldWriter<'o> {
+    out: &'o mut [u8],
+    /// Bytes written. Invariant: `at + 2 <= out.len()`, so that the blank line always fits.
+    at: usize,
+}
+
+impl<'o> FieldWriter<'o> {
+    /// Goes on after `at` bytes that are already in `out`.
+    #[inline]
+    pub(crate) fn new(out: &'o mut [u8], at: usize) -> Self {
+        debug_assert!(at + BLANK_LINE.len() <= out.len(), "the starts check room for the blank line");
+        Self { out, at }
+    }
+
+    /// Appends `name: value`. The name is sent as it is given; lower case is customary.
+    ///
+    /// An empty value is allowed (RFC 9110 §5.5), so are tabs and bytes from 0x80 on.
+    ///
+    /// # Errors
+    /// If the name is not a token (RFC 9110 §5.6.2) or the value holds a control byte other than a
+    /// tab; if the field is `content-length`, `transfer-encoding` or `connection`, which follow
+    /// from the framing and would contradict it; or if the output is full.
+    #[inline]
+    pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
+        if !is_token(name) {
+            return Err(Kind::FieldName.into());
+        }
+        if !is_field_value(value) {
+            return Err(Kind::FieldValue.into());
+        }
+        if is_reserved(name) {
+            return Err(Kind::ReservedField.into());
+        }
+        self.danger_field(name, value)
+    }
+
+    /// Appends a field whose name and value somebody else has checked, such as the `HeaderName`
+    /// and `HeaderValue` of the `http` crate, whose types only hold what [`FieldWriter::field`] accepts.
+    ///
+    /// The caller also sees to it that no field of the framing passes. Debug builds check all of it.
+    ///
+    /// # Errors
+    /// Only [`EncodeError::is_full`].
+    #[inline]
+    pub fn danger_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
+        debug_assert!(is_token(name) && is_field_value(value) && !is_reserved(name), "checked by the caller");
+        let line_bytes = name.len() + SEPARATOR.len() + value.len() + CRLF.len();
+        let line = self.reserve(line_bytes)?;
+        let (to_name, rest) = line.split_at_mut(name.len());
+        let (to_separator, rest) = rest.split_at_mut(SEPARATOR.len());
+        let (to_value, to_crlf) = rest.split_at_mut(value.len());
+        to_name.copy_from_slice(name);
+        to_separator.copy_from_slice(SEPARATOR);
+        to_value.copy_from_slice(value);
+        to_crlf.copy_from_slice(CRLF);
+        Ok(())
+    }
+
+    /// Appends a line that was checked when it was made.
+    ///
+    /// # Errors
+    /// Only [`EncodeError::is_full`].
+    #[inline]
+    pub fn line(&mut self, line: FieldLine) -> Result<(), EncodeError> {
+        let to = self.reserve(line.0.len() + CRLF.len())?;
+        let (to_line, to_crlf) = to.split_at_mut(line.0.len());
+        to_line.copy_from_slice(line.0.as_bytes());
+        to_crlf.copy_from_slice(CRLF);
+        Ok(())
+    }
+
+    /// Ends the head with the blank line and returns its whole length in bytes.
+    #[inline]
+    #[must_use = "this is how much of the output counts"]
+    pub fn finish(self) -> usize {
+        self.out[self.at..][..BLANK_LINE.len()].copy_from_slice(BLANK_LINE);
+        self.at + BLANK_LINE.len()
+    }
+
+    /// The next `bytes` bytes of the output, counted as written, if the blank line still fits behind them.
+    #[inline]
+    fn reserve(&mut self, bytes: usize) -> Result<&mut [u8], EncodeError> {
+        let rest = &mut self.out[self.at..];
+        if rest.len() < bytes + BLANK_LINE.len() {
+            return Err(Kind::Full.into());
+        }
+        self.at += bytes;
+        Ok(&mut rest[..bytes])
+    }
+}
+
+/// A field line that never changes, checked once.
+///
+/// ```
+/// use corelane_http_proto::encode::FieldLine;
+///
+/// const TEXT: FieldLine = FieldLine::from_static("content-type: text/plain; charset=utf-8");
+/// assert_eq!(TEXT.as_str(), "content-type: text/plain; charset=utf-8");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldLine(&'static str);
+
+impl FieldLine {
+    /// Takes `name: value`, with one colon and one space between, without a line end.
+    ///
+    /// # Panics
+    /// If the text is not of this form, by the rules of [`FieldWriter::field`]: at compile time in a `const`.
+    #[must_use]
+    #[track_caller]
+    pub const fn from_static(line: &'static str) -> Self {
+        let bytes = line.as_bytes();
+        let mut colon = 0;
+        while colon < bytes.len() && bytes[colon] != b':' {
+            colon += 1;
+        }
+        let (name, rest) = bytes.split_at(colon);
+        assert!(is_token(name), "the field name is not a token");
+        assert!(!is_reserved(name), "the field belongs to the framing");
+        let [b':', b' ', value @ ..] = rest else { panic!("a colon and a space stand before the value") };
+        assert!(is_field_value(value), "the field value holds a control byte");
+        Self(line)
+    }
+
+    /// The line without its line end.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        self.0
+    }
+}
+
+const SEPARATOR: &[u8; 2] = b": ";
+const CRLF: &[u8; 2] = b"\r\n";
+const BLANK_LINE: &[u8; 2] = CRLF;
+
+/// True for the fields that say where a message ends or whether the connection goes on. A second
+/// one from the application could disagree with what the machine does.
+#[inline]
+pub(crate) const fn is_reserved(name: &[u8]) -> bool {
+    match name.len() {
+        10 => name.eq_ignore_ascii_case(b"connection"),
+        14 => name.eq_ignore_ascii_case(b"content-length"),
+        17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
+        _ => false,
+    }
+}
