@@ -6,3 +6,7 @@ pub mod chunked;
 mod class;
 pub mod date;
 pub mod encode;
+pub mod framing;
+pub mod head;
+pub mod method;
+pub mod name;

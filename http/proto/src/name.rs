@@ -1,0 +1,306 @@
+//! Field names that the framework knows, as one byte each.
+//!
+//! A known name is compared once, while the head is parsed; afterwards asking for a field is a
+//! comparison of bytes. Names are matched without regard to case (RFC 9110 §5.1).
+//!
+//! Lookup is a perfect hash computed at compile time: each length has a multiplier of its own that sends
+//! all names of that length to different slots, so one comparison decides.
+//!
+//! ```
+//! use corelane_http_proto::name::Name;
+//!
+//! assert_eq!(Name::from_bytes(b"Content-Type"), Name::ContentType);
+//! assert_eq!(Name::from_bytes(b"X-Colour"), Name::Other);
+//! assert_eq!(Name::ContentType.as_str(), "content-type");
+//! ```
+
+/// Longest known name, in bytes: what one vector holds.
+pub(crate) const NAME_BYTES_MAX: usize = 32;
+
+macro_rules! names {
+    ($($variant:ident = $text:literal,)*) => {
+        /// A field name: one that the framework knows, or [`Name::Other`].
+        ///
+        /// The list holds what RFC 9110 to 9112, CORS, Fetch metadata, WebSocket and common proxies use.
+        /// It may grow: a name that is `Other` today may get a variant, so look up rarer names with
+        /// [`RequestHead::find_bytes`](crate::head::RequestHead::find_bytes), which covers both.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum Name {
+            $(#[doc = concat!("`", $text, "`")] $variant,)*
+            /// A name without a variant of its own.
+            Other,
+        }
+
+        /// Every known name and its spelling, in the order of their numbers.
+        const KNOWN: &[(Name, &str)] = &[$((Name::$variant, $text),)*];
+    };
+}
+
+// The first six are those the parser acts upon: see `Name::is_parsed`.
+names! {
+    Host = "host",
+    ContentLength = "content-length",
+    TransferEncoding = "transfer-encoding",
+    Connection = "connection",
+    Expect = "expect",
+    Upgrade = "upgrade",
+    Accept = "accept",
+    AcceptCharset = "accept-charset",
+    AcceptEncoding = "accept-encoding",
+    AcceptLanguage = "accept-language",
+    AcceptRanges = "accept-ranges",
+    AccessControlAllowCredentials = "access-control-allow-credentials",
+    AccessControlAllowHeaders = "access-control-allow-headers",
+    AccessControlAllowMethods = "access-control-allow-methods",
+    AccessControlAllowOrigin = "access-control-allow-origin",
+    AccessControlExposeHeaders = "access-control-expose-headers",
+    AccessControlMaxAge = "access-control-max-age",
+    AccessControlRequestHeaders = "access-control-request-headers",
+    AccessControlRequestMethod = "access-control-request-method",
+    Age = "age",
+    Allow = "allow",
+    AltSvc = "alt-svc",
+    Authorization = "authorization",
+    CacheControl = "cache-control",
+    ContentDisposition = "content-disposition",
+    ContentEncoding = "content-encoding",
+    ContentLanguage = "content-language",
+    ContentLocation = "content-location",
+    ContentRange = "content-range",
+    ContentSecurityPolicy = "content-security-policy",
+    ContentType = "content-type",
+    Cookie = "cookie",
+    Date = "date",
+    Dnt = "dnt",
+    EarlyData = "early-data",
+    Etag = "etag",
+    Expires = "expires",
+    Forwarded = "forwarded",
+    From = "from",
+    IdempotencyKey = "idempotency-key",
+    IfMatch = "if-match",
+    IfModifiedSince = "if-modified-since",
+    IfNoneMatch = "if-none-match",
+    IfRange = "if-range",
+    IfUnmodifiedSince = "if-unmodified-since",
+    KeepAlive = "keep-alive",
+    LastEventId = "last-event-id",
+    LastModified = "last-modified",
+    Link = "link",
+    Location = "location",
+    MaxForwards = "max-forwards",
+    Origin = "origin",
+    Pragma = "pragma",
+    Prefer = "prefer",
+    Priority = "priority",
+    ProxyAuthenticate = "proxy-authenticate",
+    ProxyAuthorization = "proxy-authorization",
+    ProxyConnection = "proxy-connection",
+    Range = "range",
+    Referer = "referer",
+    ReferrerPolicy = "referrer-policy",
+    RetryAfter = "retry-after",
+    SecChUa = "sec-ch-ua",
+    SecChUaMobile = "sec-ch-ua-mobile",
+    SecChUaPlatform = "sec-ch-ua-platform",
+    SecFetchDest = "sec-fetch-dest",
+    SecFetchMode = "sec-fetch-mode",
+    SecFetchSite = "sec-fetch-site",
+    SecFetchUser = "sec-fetch-user",
+    SecGpc = "sec-gpc",
+    SecWebsocketAccept = "sec-websocket-accept",
+    SecWebsocketExtensions = "sec-websocket-extensions",
+    SecWebsocketKey = "sec-websocket-key",
+    SecWebsocketProtocol = "sec-websocket-protocol",
+    SecWebsocketVersion = "sec-websocket-version",
+    Server = "server",
+    ServerTiming = "server-timing",
+    SetCookie = "set-cookie",
+    StrictTransportSecurity = "strict-transport-security",
+    Te = "te",
+    Traceparent = "traceparent",
+    Tracestate = "tracestate",
+    Trailer = "trailer",
+    UpgradeInsecureRequests = "upgrade-insecure-requests",
+    UserAgent = "user-agent",
+    Vary = "vary",
+    Via = "via",
+    WwwAuthenticate = "www-authenticate",
+    XApiKey = "x-api-key",
+    XContentTypeOptions = "x-content-type-options",
+    XCorrelationId = "x-correlation-id",
+    XCsrfToken = "x-csrf-token",
+    XForwardedFor = "x-forwarded-for",
+    XForwardedHost = "x-forwarded-host",
+    XForwardedPort = "x-forwarded-port",
+    XForwardedProto = "x-forwarded-proto",
+    XFrameOptions = "x-frame-options",
+    XRealIp = "x-real-ip",
+    XRequestId = "x-request-id",
+    XRequestedWith = "x-requested-with",
+}
+
+const _: () = assert!(KNOWN.len() == Name::Other as usize, "numbers are indices into KNOWN");
+
+impl Name {
+    /// How many names are known; [`Name::Other`] is not counted.
+    pub const COUNT: usize = KNOWN.len();
+
+    /// The name in lower case; empty for [`Name::Other`].
+    #[inline]
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        if (self as usize) < KNOWN.len() { KNOWN[self as usize].1 } else { "" }
+    }
+
+    /// The known name that `bytes` spell in any case, else [`Name::Other`].
+    #[inline]
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        match candidate(bytes) {
+            Some((name, spelling)) if bytes.eq_ignore_ascii_case(&spelling[..bytes.len()]) => name,
+            _ => Self::Other,
+        }
+    }
+
+    /// True for the names whose value decides about framing or the connection, so that the parser reads it.
+    #[inline(always)]
+    pub(crate) const fn is_parsed(self) -> bool {
+        (self as u8) <= Self::Upgrade as u8
+    }
+}
+
+/// The only known name that `bytes` can be, with its spelling padded by zeros. It has their length.
+#[inline(always)]
+pub(crate) fn candidate(bytes: &[u8]) -> Option<(Name, &'static [u8; NAME_BYTES_MAX])> {
+    let len = bytes.len();
+    if !(2..=NAME_BYTES_MAX).contains(&len) {
+        return None;
+    }
+    let slot = slot(key(bytes), TABLE.multipliers[len]);
+    let (name, known_len) = TABLE.names[slot];
+    (usize::from(known_len) == len).then(|| (name, &TABLE.spellings[slot]))
+}
+
+/// The four bytes that tell apart all known names of one length, in lower case.
+///
+/// Setting bit 5 lowers letters and leaves digits and `-` as they are; what else it changes is no
+/// part of a known name, so the comparison that follows is not misled.
+#[inline(always)]
+const fn key(bytes: &[u8]) -> u32 {
+    let len = bytes.len();
+    u32::from_le_bytes([bytes[0], bytes[len / 2], bytes[len - 2], bytes[len - 1]]) | 0x2020_2020
+}
+
+#[inline(always)]
+const fn slot(key: u32, multiplier: u32) -> usize {
+    (key.wrapping_mul(multiplier) >> 24) as usize
+}
+
+struct Table {
+    /// By length: what sends each name of that length to a slot of its own.
+    multipliers: [u32; NAME_BYTES_MAX + 1],
+    /// By slot: the name and its length in bytes; `Other` and zero where no name is.
+    names: [(Name, u8); 256],
+    /// By slot: the spelling in lower case, zeros behind it.
+    spellings: [[u8; NAME_BYTES_MAX]; 256],
+}
+
+static TABLE: Table = Table::build();
+
+impl Table {
+    #[expect(clippy::cast_possible_truncation, reason = "lengths are at most 32")]
+    const fn build() -> Self {
+        let mut table = Self {
+            multipliers: [0; NAME_BYTES_MAX + 1],
+            names: [(Name::Other, 0); 256],
+            spellings: [[0; NAME_BYTES_MAX]; 256],
+        };
+        let mut len = 2;
+        while len <= NAME_BYTES_MAX {
+            // Odd multipliers from a Weyl sequence; a few hundred tries suffice for the fullest length.
+            let mut multiplier = 0x9e37_79b9_u32;
+            while !table.fits(len, multiplier) {
+                multiplier = multiplier.wrapping_add(0x3c6e_f372);
+            }
+            table.multipliers[len] = multiplier;
+            let mut index = 0;
+            while index < KNOWN.len() {
+                let (name, text) = KNOWN[index];
+                if text.len() == len {
+                    let slot = slot(key(text.as_bytes()), multiplier);
+                    table.names[slot] = (name, len as u8);
+                    let mut at = 0;
+                    while at < len {
+                        table.spellings[slot][at] = text.as_bytes()[at];
+                        at += 1;
+                    }
+                }
+                index += 1;
+            }
+            len += 1;
+        }
+        table
+    }
+
+    /// True if `multiplier` sends the names of length `len` to free slots, no two to the same.
+    const fn fits(&self, len: usize, multiplier: u32) -> bool {
+        let mut taken = [false; 256];
+        let mut index = 0;
+        while index < KNOWN.len() {
+            let text = KNOWN[index].1;
+            if text.len() == len {
+                let slot = slot(key(text.as_bytes()), multiplier);
+                if taken[slot] || self.names[slot].1 != 0 {
+                    return false;
+                }
+                taken[slot] = true;
+            }
+            index += 1;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case() {
+        for &(name, text) in KNOWN {
+            assert_eq!(name.as_str(), text);
+            assert_eq!(Name::from_bytes(text.as_bytes()), name, "{text}");
+            assert_eq!(Name::from_bytes(text.to_uppercase().as_bytes()), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_differs_in_one_byte_is_another_name() {
+        for &(name, text) in KNOWN {
+            for at in 0..text.len() {
+                for byte in 0..=255 {
+                    let mut bytes = text.as_bytes().to_vec();
+                    bytes[at] = byte;
+                    let want = KNOWN.iter().find(|(_, other)| other.as_bytes().eq_ignore_ascii_case(&bytes));
+                    let want = want.map_or(Name::Other, |&(found, _)| found);
+                    assert_eq!(
+                        Name::from_bytes(&bytes),
+                        want,
+                        "{text} with {byte:#04x} at {at} against {name:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_outside_the_table_are_other() {
+        for len in [0, 1, 33, 400] {
+            assert_eq!(Name::from_bytes(&vec![b'a'; len]), Name::Other, "{len}");
+        }
+        assert_eq!(Name::Other.as_str(), "");
+    }
+}
