@@ -4,6 +4,7 @@
 
 pub mod chunked;
 mod class;
+pub mod conn;
 pub mod date;
 pub mod encode;
 pub mod framing;

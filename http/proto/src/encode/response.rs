@@ -60,7 +60,7 @@ pub enum ConnectionField {
 }
 
 /// All of a response head that the protocol decides. Usually made by
-/// the server connection machine, which knows the request.
+/// [`ServerConn::respond`](crate::conn::ServerConn::respond), which knows the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseStart {
     /// Status code, 100 to 599.
