@@ -1,0 +1,77 @@
+//! Starting cores, telling what they run on, and stopping them.
+
+mod builder;
+mod info;
+mod run;
+
+use std::fmt;
+
+pub use self::builder::{Builder, Runtime};
+pub use self::info::{RingFlags, RuntimeInfo};
+pub use self::run::block_on;
+
+/// One core of a runtime, counted from zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CoreId(u16);
+
+impl CoreId {
+    /// The core with this number.
+    ///
+    /// # Panics
+    /// If it is above 65,535.
+    #[track_caller]
+    pub fn new(index: usize) -> CoreId {
+        match u16::try_from(index) {
+            Ok(index) => CoreId(index),
+            Err(_) => panic!("core {index} is beyond 65,535"),
+        }
+    }
+
+    /// Its number.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for CoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which driver to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DriverChoice {
+    /// io_uring with the best flags the kernel has, else epoll.
+    #[default]
+    Auto,
+    /// io_uring or an error.
+    Uring,
+    /// epoll (kqueue on macOS).
+    Epoll,
+}
+
+impl std::str::FromStr for DriverChoice {
+    type Err = UnknownDriver;
+
+    fn from_str(name: &str) -> Result<DriverChoice, UnknownDriver> {
+        match name {
+            "auto" => Ok(DriverChoice::Auto),
+            "uring" => Ok(DriverChoice::Uring),
+            "epoll" => Ok(DriverChoice::Epoll),
+            _ => Err(UnknownDriver(())),
+        }
+    }
+}
+
+/// The name is none of `auto`, `uring`, `epoll`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownDriver(());
+
+impl fmt::Display for UnknownDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a driver is one of auto, uring, epoll")
+    }
+}
+
+impl std::error::Error for UnknownDriver {}

@@ -1,0 +1,164 @@
+//! One core, from opening its driver to the end of its last task.
+
+use std::future::Future;
+use std::io;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Once};
+use std::task::{Context, Poll, Waker};
+
+use super::builder::Builder;
+use super::{CoreId, DriverChoice};
+use crate::buf;
+use crate::driver::{Bell, DriverKind, Findings, Prepared};
+use crate::executor::{Core, JoinError, JoinHandle, spawn, spawn_scoped};
+use crate::mailbox::CoreShared;
+
+/// Runs a future on one core on the calling thread: for tests, examples and tools. Tasks that are
+/// not finished when the future ends are dropped.
+///
+/// The driver is chosen as by [`DriverChoice::Auto`]; see [`Builder::block_on`] to choose.
+///
+/// # Panics
+/// If the future panics, if no driver can be opened, or if this thread is a core already.
+#[track_caller]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    match Builder::default().block_on(future) {
+        Ok(output) => output,
+        Err(error) => panic!("no driver can be opened: {error}"),
+    }
+}
+
+/// A core that is ready to run, on its thread.
+pub(super) struct Ready {
+    prepared: Prepared,
+    core: Rc<Core>,
+    pub(super) findings: Findings,
+}
+
+impl Ready {
+    /// Opens the driver. Must be called on the thread that runs the core.
+    pub(super) fn open(
+        id: CoreId,
+        count: usize,
+        choice: DriverChoice,
+        lease_bytes_max: usize,
+    ) -> io::Result<Ready> {
+        ignore_sigpipe();
+        let (prepared, findings) = Prepared::open(choice)?;
+        let shared = CoreShared::new(id, count, Bell::new()?);
+        buf::set_bytes_max(lease_bytes_max);
+        let core = Core::new(shared, prepared.local());
+        Ok(Ready { prepared, core, findings })
+    }
+
+    pub(super) fn kind(&self) -> DriverKind {
+        self.prepared.kind()
+    }
+
+    pub(super) fn shared(&self) -> Arc<CoreShared> {
+        Arc::clone(&self.core.shared)
+    }
+
+    /// Runs the core until its first task ends, which is what `first` starts.
+    pub(super) fn run<T>(
+        self,
+        peers: Arc<[Arc<CoreShared>]>,
+        first: impl FnOnce(&Core) -> JoinHandle<T>,
+    ) -> Result<T, JoinError> {
+        let Ready { prepared, core, .. } = self;
+        core.set_peers(peers);
+        let outcome = core.enter(|| {
+            let mut first = first(&core);
+            prepared.run(&core);
+            // The loop has ended and dropped every task, so the first has ended in some way.
+            match Pin::new(&mut first).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => unreachable!("the core has ended with a task alive"),
+            }
+        });
+        core.shared.close();
+        core.enter(|| core.drop_tasks());
+        buf::trim();
+        outcome
+    }
+
+    /// As [`run`](Self::run), for a future that is made on the core.
+    pub(super) fn run_main<F>(
+        self,
+        peers: Arc<[Arc<CoreShared>]>,
+        main: impl FnOnce() -> F,
+    ) -> Result<(), JoinError>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        self.run(peers, |_| {
+            let main = main();
+            spawn(async move {
+                let _end = EndOfMain;
+                main.await;
+            })
+        })
+    }
+}
+
+/// Ends the core when the first task ends, however it does.
+struct EndOfMain;
+
+impl Drop for EndOfMain {
+    fn drop(&mut self) {
+        Core::try_with(Core::main_ended);
+    }
+}
+
+impl Builder {
+    /// Runs a future on one core on the calling thread, as [`block_on`], with this builder's
+    /// driver and bounds. The thread is not pinned, and the number of cores is one.
+    ///
+    /// # Errors
+    /// If the driver cannot be opened.
+    ///
+    /// # Panics
+    /// If the future panics, or if this thread is a core already.
+    #[track_caller]
+    pub fn block_on<F: Future>(self, future: F) -> io::Result<F::Output> {
+        let ready = Ready::open(CoreId::new(0), 1, self.driver, self.lease_bytes_max)?;
+        let peers = Arc::from(vec![ready.shared()]);
+        let outcome = ready.run(peers, |core| {
+            let future = async move {
+                let _end = EndOfMain;
+                future.await
+            };
+            // SAFETY: `Ready::run` ends by dropping every task of the core, so the future is gone
+            // before `run` and with it this function returns; it does not unwind before that,
+            // because tasks' panics are caught and the driver's loop does not panic.
+            unsafe { spawn_scoped(core, future) }
+        });
+        match outcome {
+            Ok(output) => Ok(output),
+            Err(error) => match error.into_panic() {
+                Some(payload) => resume_unwind(payload),
+                None => Err(io::Error::other("the loop could not start")),
+            },
+        }
+    }
+}
+
+/// Sees to it that a send to a peer that has gone is an error and not the end of the process
+/// (guard 7). A handler that somebody installed is left alone.
+fn ignore_sigpipe() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: an all-zero sigaction is a valid out-parameter, and passing no new action only
+        // reads the present one.
+        let present = unsafe {
+            let mut present: libc::sigaction = std::mem::zeroed();
+            (libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut present) == 0).then_some(present)
+        };
+        if present.is_some_and(|present| present.sa_sigaction == libc::SIG_DFL) {
+            // SAFETY: SIG_IGN is a valid disposition and runs no code.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        }
+    });
+}

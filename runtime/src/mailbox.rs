@@ -1,0 +1,122 @@
+//! How other threads reach a core: a queue and a doorbell that rings once per batch.
+//!
+//! monoio's own wakes from other threads write to its eventfd once each (guard 10). Here the
+//! first sender of a batch rings and the rest see that it has rung; the core clears the flag
+//! before it drains, so a message is either drained in this turn or rings again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_task::Runnable;
+use crossbeam_queue::SegQueue;
+use crossbeam_utils::CachePadded;
+
+use crate::counters::Counters;
+use crate::driver::Bell;
+use crate::launch::CoreId;
+
+/// Something another thread wants done on a core.
+pub(crate) enum Mail {
+    /// A task of this core that was woken elsewhere.
+    Wake(Runnable),
+    /// Work to run in the core's turn. It must be short and must not block.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+/// The part of a core that other threads may hold.
+pub(crate) struct CoreShared {
+    /// Which core this is.
+    pub(crate) id: CoreId,
+    /// How many cores its runtime has.
+    pub(crate) count: usize,
+    /// Written by the core only.
+    pub(crate) counters: CachePadded<Counters>,
+    /// Bounded by what fills it: each task is in here at most once, each mesh caller has a limit.
+    mail: SegQueue<Mail>,
+    /// True from the first message of a batch until the core looks.
+    rung: CachePadded<AtomicBool>,
+    /// Set once the core takes no more mail.
+    closed: AtomicBool,
+    /// Wakes the core's driver out of its sleep.
+    pub(crate) bell: Bell,
+}
+
+impl CoreShared {
+    pub(crate) fn new(id: CoreId, count: usize, bell: Bell) -> Arc<CoreShared> {
+        Arc::new(CoreShared {
+            id,
+            count,
+            counters: CachePadded::new(Counters::default()),
+            mail: SegQueue::new(),
+            rung: CachePadded::new(AtomicBool::new(false)),
+            closed: AtomicBool::new(false),
+            bell,
+        })
+    }
+
+    /// Queues work for the core. False, and the work is dropped here, if the core has ended.
+    pub(crate) fn post(&self, work: Box<dyn FnOnce() + Send>) -> bool {
+        if self.closed.load(Ordering::Acquire) {
+            return false;
+        }
+        self.mail.push(Mail::Run(work));
+        self.ring();
+        true
+    }
+
+    /// Queues a task that was woken on a foreign thread.
+    pub(crate) fn wake(&self, runnable: Runnable) {
+        if self.closed.load(Ordering::Acquire) {
+            // Dropping a runnable drops its future, which need not be `Send`: on this thread that
+            // would be a data race. The core has ended and so has the process, or nearly; the
+            // memory stays.
+            std::mem::forget(runnable);
+            return;
+        }
+        self.mail.push(Mail::Wake(runnable));
+        self.ring();
+    }
+
+    /// Rings the doorbell unless it has rung since the core last looked.
+    pub(crate) fn ring(&self) {
+        // AcqRel on one atomic for both sides: whoever reads `true` here put its message in
+        // before the core's swap to `false`, and that swap reads what was released here.
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.bell.ring();
+        }
+    }
+
+    /// True if somebody rang since the last call. The core calls this once a turn, before it
+    /// drains; a relaxed load keeps the quiet case free of a read-modify-write.
+    #[inline]
+    pub(crate) fn take_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+    }
+
+    /// The next message, on the core's thread.
+    pub(crate) fn take(&self) -> Option<Mail> {
+        self.mail.pop()
+    }
+
+    /// Messages waiting. A snapshot.
+    pub(crate) fn depth(&self) -> usize {
+        self.mail.len()
+    }
+
+    /// Refuses mail from now on. What raced past the flag is leaked by `Drop`.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for CoreShared {
+    fn drop(&mut self) {
+        while let Some(mail) = self.mail.pop() {
+            match mail {
+                // See `wake`: this may be any thread.
+                Mail::Wake(runnable) => std::mem::forget(runnable),
+                Mail::Run(work) => drop(work),
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Listeners that outlive what goes wrong.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, shutdown, socket_with,
+    sockopt,
+};
+
+use super::{PeerAddr, Stream};
+use crate::driver::Acceptor;
+use crate::executor::{Core, yield_now};
+use crate::time::sleep;
+
+/// First and longest wait after an accept that met a full descriptor table or no memory.
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+const BACKOFF_MAX: Duration = Duration::from_millis(100);
+
+/// Connections accepted in one turn before others run.
+const BURST: u32 = 64;
+
+/// How to listen.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// Connections the kernel keeps until they are accepted. The kernel caps it at
+    /// `net.core.somaxconn`; beyond that it drops connects. Default 4096.
+    pub backlog: u32,
+    /// `SO_REUSEPORT`: every core binds its own listener to one address and the kernel spreads
+    /// connections over them. Default true.
+    pub reuse_port: bool,
+    /// `TCP_NODELAY`, inherited by accepted connections. Default true.
+    pub nodelay: bool,
+    /// Idle time after which TCP probes the peer, inherited by accepted connections; it finds
+    /// peers that vanished without a word. Default 60 s; `None` is off.
+    pub keepalive: Option<Duration>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> ListenOptions {
+        ListenOptions {
+            backlog: 4096,
+            reuse_port: true,
+            nodelay: true,
+            keepalive: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+/// A TCP listener of one core.
+#[derive(Debug)]
+pub struct TcpListener {
+    listener: Listener,
+}
+
+impl TcpListener {
+    /// Binds and listens. Options that connections inherit are set here once, not on each of them.
+    ///
+    /// # Errors
+    /// What the kernel says: the address is in use, not ours, or not allowed.
+    ///
+    /// # Panics
+    /// If the caller is not on a core.
+    pub fn bind(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_socket_reuseaddr(&fd, true)?;
+        sockopt::set_socket_reuseport(&fd, options.reuse_port)?;
+        inherited(&fd, options)?;
+        bind(&fd, &address)?;
+        listen(&fd, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        Ok(TcpListener { listener: Listener::adopt(fd)? })
+    }
+
+    /// Takes over a listening socket of the standard library, such as one inherited from a
+    /// supervisor. Options are left as they are.
+    ///
+    /// # Errors
+    /// If the driver cannot take it: out of descriptors or memory.
+    ///
+    /// # Panics
+    /// If the caller is not on a core.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        Ok(TcpListener { listener: Listener::adopt(listener.into())? })
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// What the kernel says; not after a successful bind.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::try_from(getsockname(&self.listener.fd)?)?)
+    }
+
+    /// Waits for a connection.
+    ///
+    /// Errors that concern one connection are skipped. If descriptors or memory run out it backs
+    /// off for 10 to 100 ms, counts it, and goes on: connections wait in the backlog meanwhile.
+    ///
+    /// # Errors
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) after [`close`](Self::close).
+    /// Anything else means that the listener is of no use any more.
+    ///
+    /// # Cancellation
+    /// May be dropped at any time: no connection is lost (guard 4).
+    pub async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+        self.listener.accept().await
+    }
+
+    /// Ends a pending accept and all later ones with an error. Connections in the backlog are
+    /// reset by the kernel when the listener is dropped.
+    pub fn close(&self) {
+        self.listener.close();
+    }
+}
+
+/// A Unix socket listener of one core.
+#[derive(Debug)]
+pub struct UnixListener {
+    listener: Listener,
+}
+
+impl UnixListener {
+    /// Binds to `path` and listens with a backlog of 4096. The path must not exist; it is not
+    /// removed when the listener is dropped, since another process may have taken it over.
+    ///
+    /// # Errors
+    /// What the kernel says, or [`InvalidInput`](io::ErrorKind::InvalidInput) for a path longer
+    /// than 107 bytes.
+    ///
+    /// # Panics
+    /// If the caller is not on a core.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        bind(&fd, &SocketAddrUnix::new(path.as_ref())?)?;
+        listen(&fd, 4096)?;
+        Ok(UnixListener { listener: Listener::adopt(fd)? })
+    }
+
+    /// Waits for a connection; as [`TcpListener::accept`].
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`].
+    ///
+    /// # Cancellation
+    /// May be dropped at any time: no connection is lost.
+    pub async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+        self.listener.accept().await
+    }
+
+    /// Ends a pending accept and all later ones with an error.
+    pub fn close(&self) {
+        self.listener.close();
+    }
+}
+
+struct Listener {
+    acceptor: Acceptor,
+    /// The same socket, for options and shutdown.
+    fd: OwnedFd,
+    closed: Cell<bool>,
+    /// The turn of the last accept, and how many there were in it.
+    burst: Cell<(u64, u32)>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    fn adopt(fd: OwnedFd) -> io::Result<Listener> {
+        let acceptor = Acceptor::adopt(fd.try_clone()?)?;
+        Ok(Listener { acceptor, fd, closed: Cell::new(false), burst: Cell::new((0, 0)) })
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+        let mut backoff = BACKOFF_MIN;
+        self.give_way().await;
+        loop {
+            let accepted = if self.closed.get() {
+                Err(io::ErrorKind::ConnectionAborted.into())
+            } else {
+                self.acceptor.accept().await
+            };
+            // A stream that cannot be set up is refused for the same reasons as an accept.
+            let outcome = accepted.and_then(|(fd, peer)| {
+                let peer = peer.map_or(PeerAddr::Unix, PeerAddr::Tcp);
+                Ok((Stream::adopt(fd, peer)?, peer))
+            });
+            match outcome {
+                Ok(accepted) => {
+                    Core::with(|core| core.shared.counters.accepts.add(1));
+                    return Ok(accepted);
+                }
+                Err(_) if self.closed.get() => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Err(error) => match blame(&error) {
+                    Blame::Connection => {}
+                    Blame::Resources => {
+                        Core::with(|core| core.shared.counters.accept_backoffs.add(1));
+                        tracing::warn!(%error, backoff_ms = backoff.as_millis(), "cannot accept; backing off");
+                        sleep(backoff).await;
+                        backoff = (backoff * 2).min(BACKOFF_MAX);
+                    }
+                    Blame::Listener => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// A backlog that never empties must not hold the turn.
+    async fn give_way(&self) {
+        let turn = Core::with(|core| core.shared.counters.turns.value());
+        let (last, count) = self.burst.get();
+        let count = if last == turn { count + 1 } else { 1 };
+        self.burst.set((turn, count));
+        if count > BURST {
+            yield_now().await;
+        }
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+        // Wakes whoever waits for a connection. Failing means that nobody can.
+        let _not_listening = shutdown(&self.fd, rustix::net::Shutdown::Both);
+    }
+}
+
+/// Whom an accept error concerns.
+#[derive(Debug, PartialEq, Eq)]
+enum Blame {
+    Connection,
+    Resources,
+    Listener,
+}
+
+/// accept(2): "already-pending network errors on the new socket" are passed on as accept errors.
+fn blame(error: &io::Error) -> Blame {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC) => Blame::Resources,
+        Some(
+            Errno::CONNABORTED
+            | Errno::CONNRESET
+            | Errno::INTR
+            | Errno::AGAIN
+            | Errno::PERM
+            | Errno::PROTO
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NOPROTOOPT
+            | Errno::OPNOTSUPP
+            | Errno::TIMEDOUT,
+        ) => Blame::Connection,
+        _ => Blame::Listener,
+    }
+}
+
+fn inherited(fd: impl AsFd, options: &ListenOptions) -> io::Result<()> {
+    let fd = fd.as_fd();
+    sockopt::set_tcp_nodelay(fd, options.nodelay)?;
+    sockopt::set_socket_keepalive(fd, options.keepalive.is_some())?;
+    if let Some(idle) = options.keepalive {
+        // The kernel's unit is a second, and zero is refused.
+        let idle = idle.max(Duration::from_secs(1));
+        sockopt::set_tcp_keepidle(fd, idle)?;
+        sockopt::set_tcp_keepintvl(fd, (idle / 4).max(Duration::from_secs(1)))?;
+        sockopt::set_tcp_keepcnt(fd, 4)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blames_the_right_one() {
+        for (why, errno, want) in [
+            ("descriptor limit of the process", libc::EMFILE, Blame::Resources),
+            ("descriptor limit of the machine", libc::ENFILE, Blame::Resources),
+            ("no socket buffers", libc::ENOBUFS, Blame::Resources),
+            ("no memory", libc::ENOMEM, Blame::Resources),
+            ("peer gone before the accept", libc::ECONNABORTED, Blame::Connection),
+            ("a signal", libc::EINTR, Blame::Connection),
+            ("firewall", libc::EPERM, Blame::Connection),
+            ("not a listener any more", libc::EINVAL, Blame::Listener),
+            ("not a descriptor", libc::EBADF, Blame::Listener),
+        ] {
+            assert_eq!(blame(&io::Error::from_raw_os_error(errno)), want, "{why}");
+        }
+    }
+}
