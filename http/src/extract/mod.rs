@@ -1,0 +1,141 @@
+//! Extractors: parts of a request as arguments of a handler.
+//!
+//! | argument | takes | rejects with |
+//! | --- | --- | --- |
+//! | [`Path<T>`] | the path's parameters | 400 |
+//! | [`Query<T>`] | the query | 400 |
+//! | [`Header<H>`] | one typed field | 400 |
+//! | [`Json<T>`] | the body, as JSON | 400, 413, 415, 422 |
+//! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `String` | the whole body | 400, 413 |
+//! | [`Body`](crate::body::Body) | the body, to be read chunk by chunk | 500 if taken |
+//! | [`State<T>`] | a value of the core's application | at start |
+//! | [`Peer`], [`Method`](http::Method), [`Version`](http::Version) | what they say | |
+//! | [`Request`] | everything that is left | |
+//! | `Option<T>`, `Result<T, E>` | what `T` takes | |
+//!
+//! Extractors run in the order of the arguments. The body can be taken once; a second taker is answered with 500
+//! and a line in the log. [`Request`] by value takes everything, so it goes last.
+//!
+//! An extractor of your own:
+//!
+//! ```
+//! use corelane_http::app::App;
+//! use corelane_http::extract::FromRequest;
+//! use corelane_http::problem::Problem;
+//! use corelane_http::request::Request;
+//! use corelane_http::response::StatusCode;
+//!
+//! struct ApiKey(String);
+//!
+//! impl FromRequest for ApiKey {
+//!     type Rejection = Problem;
+//!
+//!     async fn from_request(request: &mut Request) -> Result<Self, Problem> {
+//!         let key = request.header("x-api-key").ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED))?;
+//!         Ok(ApiKey(key.to_owned()))
+//!     }
+//! }
+//!
+//! async fn whose(key: ApiKey) -> String {
+//!     format!("the key is {} bytes long", key.0.len())
+//! }
+//! # corelane_runtime::block_on(async {
+//! # let service = App::new().get("/", whose).into_service();
+//! # assert_eq!(service.call(Request::builder("GET", "/").build()).await.status(), 401);
+//! # });
+//! ```
+
+mod header;
+mod json;
+mod path;
+mod query;
+mod state;
+mod whole;
+
+use std::any::TypeId;
+
+use crate::request::Request;
+use crate::respond::IntoResponse;
+
+pub use header::{
+    Accept, AcceptLanguage, Authorization, ContentType, Header, HeaderField, HeaderRejection, UserAgent,
+};
+pub use json::{Json, JsonRejection};
+pub use path::{Path, PathRejection};
+pub use query::{Query, QueryRejection};
+pub use state::State;
+pub use whole::{Peer, TextRejection};
+
+pub(crate) use state::States;
+
+/// Something that can be taken from a request. The [module](self) lists what there is, and shows how to add one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be taken from a request",
+    label = "does not implement `FromRequest`",
+    note = "take JSON with `Json<{Self}>`, the query with `Query<{Self}>`, the path's parameters with `Path<{Self}>`, \
+            a value given to `App::state` with `State<{Self}>`",
+    note = "or implement `FromRequest` for it"
+)]
+pub trait FromRequest: Sized {
+    /// The answer if it cannot be taken.
+    type Rejection: IntoResponse;
+
+    /// Takes it.
+    ///
+    /// # Errors
+    /// What to answer instead of running the handler.
+    fn from_request(request: &mut Request) -> impl Future<Output = Result<Self, Self::Rejection>>;
+
+    /// Tells what this needs from the application: checked when that is built. Most need nothing.
+    fn needs(needs: &mut Needs) {
+        let _ = needs;
+    }
+}
+
+/// `None` instead of a rejection. A body that was begun is lost all the same.
+impl<T: FromRequest> FromRequest for Option<T> {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: &mut Request) -> Result<Self, Self::Rejection> {
+        Ok(T::from_request(request).await.ok())
+    }
+
+    fn needs(needs: &mut Needs) {
+        T::needs(needs);
+    }
+}
+
+/// The rejection as a value, for handlers that answer in their own way.
+impl<T: FromRequest> FromRequest for Result<T, T::Rejection> {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: &mut Request) -> Result<Self, Self::Rejection> {
+        Ok(T::from_request(request).await)
+    }
+
+    fn needs(needs: &mut Needs) {
+        T::needs(needs);
+    }
+}
+
+/// What the extractors of one handler need from the application.
+#[derive(Debug)]
+pub struct Needs {
+    states: Vec<(TypeId, &'static str)>,
+}
+
+impl Needs {
+    pub(crate) const fn new() -> Needs {
+        Needs { states: Vec::new() }
+    }
+
+    /// A value of this type has to be given with [`App::state`](crate::app::App::state).
+    pub fn state<T: 'static>(&mut self) {
+        self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    /// Name of the first type that is needed and not there.
+    pub(crate) fn missing(&self, states: &States) -> Option<&'static str> {
+        self.states.iter().find(|(id, _)| !states.contains(*id)).map(|(_, name)| *name)
+    }
+}

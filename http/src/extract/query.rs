@@ -1,0 +1,114 @@
+//! The query, as a struct or a map.
+
+use std::fmt;
+use std::ops::Deref;
+
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::FromRequest;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::respond::IntoResponse;
+use crate::response::Response;
+
+/// The fields of the query (`application/x-www-form-urlencoded`). A `Vec` takes a field given several times; what
+/// may be absent is an `Option` or has a serde default. No query at all is an empty one.
+///
+/// ```
+/// use corelane_http::app::App;
+/// use corelane_http::extract::Query;
+/// use corelane_http::request::Request;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Search {
+///     q: String,
+///     #[serde(default)]
+///     tag: Vec<String>,
+///     page: Option<u32>,
+/// }
+///
+/// async fn search(Query(search): Query<Search>) -> String {
+///     format!("{} {:?} {:?}", search.q, search.tag, search.page)
+/// }
+///
+/// # corelane_runtime::block_on(async {
+/// let service = App::new().get("/search", search).into_service();
+/// let response = service.call(Request::builder("GET", "/search?q=a+b&tag=x&tag=y").build()).await;
+/// assert_eq!(response.into_body().bytes().await.unwrap(), r#"a b ["x", "y"] None"#);
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Rejection = QueryRejection;
+
+    async fn from_request(request: &mut Request) -> Result<Self, QueryRejection> {
+        let query = request.query().unwrap_or_default();
+        serde_html_form::from_str(query).map(Query).map_err(|error| explain::<T>(query, error))
+    }
+}
+
+/// Parses once more to find which field it is. Only queries that failed pay for it.
+#[cold]
+fn explain<T: DeserializeOwned>(query: &str, error: serde_html_form::de::Error) -> QueryRejection {
+    let deserializer = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+    match serde_path_to_error::deserialize::<_, T>(deserializer) {
+        Err(found) if found.path().iter().next().is_some() => {
+            let field = Some(found.path().to_string().into());
+            QueryRejection { field, error: found.into_inner() }
+        }
+        _ => QueryRejection { field: None, error },
+    }
+}
+
+/// Why a query is not what the handler takes.
+#[derive(Debug)]
+pub struct QueryRejection {
+    field: Option<Box<str>>,
+    error: serde_html_form::de::Error,
+}
+
+impl QueryRejection {
+    /// The field that does not fit, if it is about one that is there.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+}
+
+impl fmt::Display for QueryRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "the field `{field}` of the query does not fit"),
+            None => f.write_str("the query does not fit"),
+        }
+    }
+}
+
+impl std::error::Error for QueryRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl IntoResponse for QueryRejection {
+    fn into_response(self) -> Response {
+        let problem = Problem::new(StatusCode::BAD_REQUEST);
+        let problem = match &self.field {
+            Some(field) => problem
+                .detail(format!("The field `{field}` of the query does not fit: {}.", self.error))
+                .with("field", &**field),
+            None => problem.detail(format!("The query does not fit: {}.", self.error)),
+        };
+        problem.into_response()
+    }
+}

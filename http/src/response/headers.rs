@@ -1,0 +1,352 @@
+//! Fields of a response, kept in the form they are sent in.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// Most bytes the fields of one response may take together, line ends included (32 KiB).
+///
+/// Half of the largest buffer class: a head always fits one buffer, with room for what the protocol adds.
+pub const HEADERS_BYTES_MAX: usize = 32 * 1024;
+
+/// Blocks kept by a core for reuse, and the largest capacity worth keeping, in bytes: 128 KiB a core at most.
+const KEPT_BLOCKS: usize = 64;
+const KEPT_CAPACITY_MAX: usize = 2 * 1024;
+
+thread_local! {
+    static BLOCKS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Fields of a response as one block of `name: value` lines, ready to be copied into the head.
+///
+/// A block that a responder sets as a whole (`content-type` of a string or of JSON) stays a reference to static bytes;
+/// the first change copies it to a block that the core recycles. Neither allocates in steady state.
+///
+/// What could end a line early is refused, so that a value made of what a client sent cannot inject fields.
+/// `content-length`, `transfer-encoding` and `connection` are refused too: they follow from the body, and
+/// the server writes them.
+///
+/// ```
+/// use corelane_http::response::Headers;
+///
+/// let mut headers = Headers::new();
+/// headers.insert("cache-control", "no-store")?;
+/// headers.append("set-cookie", "a=1")?;
+/// headers.append("set-cookie", "b=2")?;
+/// assert_eq!(headers.get("Cache-Control"), Some("no-store"));
+/// assert_eq!(headers.get_all("set-cookie").count(), 2);
+///
+/// let error = headers.insert("location", "/\r\nset-cookie: admin=1").unwrap_err();
+/// assert!(error.is_injection());
+/// # Ok::<(), corelane_http::response::HeaderError>(())
+/// ```
+pub struct Headers {
+    block: Block,
+}
+
+/// Invariant of both: a sequence of `name: value\r\n`, names in lower case, no control byte but tabs in values.
+enum Block {
+    Static(&'static [u8]),
+    Own(Vec<u8>),
+}
+
+impl Headers {
+    /// No fields.
+    pub const fn new() -> Headers {
+        Headers { block: Block::Static(b"") }
+    }
+
+    /// Takes lines that are in wire form already. Debug builds check the first.
+    pub(crate) const fn from_static(block: &'static str) -> Headers {
+        debug_assert!(matches!(block.as_bytes(), [.., b'\r', b'\n']), "each line ends with CR LF");
+        Headers { block: Block::Static(block.as_bytes()) }
+    }
+
+    /// All lines as they go on the wire, each with its CR LF, without the blank line that ends a head.
+    pub fn as_wire(&self) -> &[u8] {
+        match &self.block {
+            Block::Static(block) => block,
+            Block::Own(block) => block,
+        }
+    }
+
+    /// True if there are no fields.
+    pub fn is_empty(&self) -> bool {
+        self.as_wire().is_empty()
+    }
+
+    /// Value of the first field of this name (any case); `None` also if it is not UTF-8.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_all(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Values of every field of this name (any case), in order.
+    pub fn get_all<'r, 'n>(&'r self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
+        self.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// True if there is a field of this name (any case).
+    pub fn contains(&self, name: &str) -> bool {
+        self.get_all(name).next().is_some()
+    }
+
+    /// Every field in the order it is sent: name in lower case, value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        Lines(self.as_wire()).map(|line| (line.name, line.value))
+    }
+
+    /// Sets a field: earlier ones of this name go.
+    ///
+    /// # Errors
+    /// The name is not a token or belongs to the framing, the value holds a control byte (RFC 9110 §5.5), or the
+    /// block would grow over [`HEADERS_BYTES_MAX`]. Nothing has changed then.
+    pub fn insert(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
+        let value = value.as_ref();
+        self.check(name, value)?;
+        self.remove(name);
+        self.push(name, value);
+        Ok(())
+    }
+
+    /// Adds a field; earlier ones of this name stay, as `set-cookie` needs.
+    ///
+    /// # Errors
+    /// As [`Headers::insert`].
+    pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
+        let value = value.as_ref();
+        self.check(name, value)?;
+        self.push(name, value);
+        Ok(())
+    }
+
+    /// Takes every field of this name (any case) away; returns whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        if !self.contains(name) {
+            return false;
+        }
+        let block = self.own();
+        let mut from = 0;
+        while let Some(line) = Lines(&block[from..]).next() {
+            let bytes = line.bytes;
+            if line.name.eq_ignore_ascii_case(name) {
+                block.drain(from..from + bytes);
+            } else {
+                from += bytes;
+            }
+        }
+        true
+    }
+
+    fn check(&self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+        let kind = if name.is_empty() || !name.bytes().all(is_token_byte) {
+            Kind::Name
+        } else if value.iter().any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f) {
+            Kind::Value
+        } else if ["connection", "content-length", "transfer-encoding"]
+            .iter()
+            .any(|reserved| name.eq_ignore_ascii_case(reserved))
+        {
+            Kind::Framing
+        } else if self.as_wire().len() + name.len() + value.len() + SEPARATOR.len() + CRLF.len()
+            > HEADERS_BYTES_MAX
+        {
+            Kind::TooLarge
+        } else {
+            return Ok(());
+        };
+        Err(HeaderError { kind })
+    }
+
+    fn push(&mut self, name: &str, value: &[u8]) {
+        let block = self.own();
+        let at = block.len();
+        block.extend_from_slice(name.as_bytes());
+        block[at..].make_ascii_lowercase();
+        block.extend_from_slice(SEPARATOR);
+        block.extend_from_slice(value.trim_ascii());
+        block.extend_from_slice(CRLF);
+    }
+
+    /// The block as one that can be changed.
+    fn own(&mut self) -> &mut Vec<u8> {
+        if let Block::Static(lines) = self.block {
+            let mut block = BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(256));
+            block.extend_from_slice(lines);
+            self.block = Block::Own(block);
+        }
+        match &mut self.block {
+            Block::Own(block) => block,
+            Block::Static(_) => unreachable!("replaced above"),
+        }
+    }
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Headers::new()
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        if let Block::Own(block) = &mut self.block
+            && block.capacity() <= KEPT_CAPACITY_MAX
+        {
+            let mut block = std::mem::take(block);
+            block.clear();
+            // A core that ends may drop responses after its thread's locals are gone: then the block is freed.
+            let _ = BLOCKS.try_with(|blocks| {
+                let mut blocks = blocks.borrow_mut();
+                if blocks.len() < KEPT_BLOCKS {
+                    blocks.push(block);
+                }
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value))))
+            .finish()
+    }
+}
+
+const SEPARATOR: &[u8; 2] = b": ";
+const CRLF: &[u8; 2] = b"\r\n";
+
+/// RFC 9110 §5.6.2 `tchar`.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Lines of a block, from its beginning.
+struct Lines<'a>(&'a [u8]);
+
+struct Line<'a> {
+    name: &'a str,
+    value: &'a [u8],
+    /// Length of the line with its CR LF.
+    bytes: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        // The invariant of the block: no value holds a CR, no name a colon.
+        let end = self.0.iter().position(|byte| *byte == b'\r')?;
+        let colon = self.0[..end].iter().position(|byte| *byte == b':')?;
+        let name = std::str::from_utf8(&self.0[..colon]).ok()?;
+        let value = &self.0[colon + SEPARATOR.len()..end];
+        let bytes = end + CRLF.len();
+        self.0 = &self.0[bytes..];
+        Some(Line { name, value, bytes })
+    }
+}
+
+/// Why a field was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderError {
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Name,
+    Value,
+    Framing,
+    TooLarge,
+}
+
+impl HeaderError {
+    /// True if the name or the value holds bytes that could change the structure of the message: what an attempt
+    /// at response splitting looks like.
+    pub fn is_injection(&self) -> bool {
+        matches!(self.kind, Kind::Name | Kind::Value)
+    }
+
+    /// True if the field is one that the server writes itself.
+    pub fn is_framing(&self) -> bool {
+        self.kind == Kind::Framing
+    }
+
+    /// True if the fields would take more than [`HEADERS_BYTES_MAX`] together.
+    pub fn is_too_large(&self) -> bool {
+        self.kind == Kind::TooLarge
+    }
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Name => "the field name is not a token",
+            Kind::Value => "the field value holds a control byte",
+            Kind::Framing => "the field follows from the body; the server writes it",
+            Kind::TooLarge => "the fields of the response are larger than 32 KiB together",
+        })
+    }
+}
+
+impl std::error::Error for HeaderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_end_a_line_or_contradict_the_framing_is_refused() {
+        let long = "x".repeat(HEADERS_BYTES_MAX);
+        for (why, name, value, want) in [
+            ("plain", "x-a", "1", Ok(())),
+            ("empty value", "x-a", "", Ok(())),
+            ("tab inside", "x-a", "a\tb", Ok(())),
+            ("bytes from 0x80", "x-a", "é", Ok(())),
+            ("CR LF in value", "x-a", "a\r\nx: y", Err(Kind::Value)),
+            ("bare LF in value", "x-a", "a\nb", Err(Kind::Value)),
+            ("NUL in value", "x-a", "a\0", Err(Kind::Value)),
+            ("DEL in value", "x-a", "a\x7f", Err(Kind::Value)),
+            ("empty name", "", "1", Err(Kind::Name)),
+            ("space in name", "x a", "1", Err(Kind::Name)),
+            ("colon in name", "x:a", "1", Err(Kind::Name)),
+            ("CR LF in name", "x\r\ny", "1", Err(Kind::Name)),
+            ("not ASCII in name", "é", "1", Err(Kind::Name)),
+            ("length", "Content-Length", "1", Err(Kind::Framing)),
+            ("coding", "transfer-encoding", "chunked", Err(Kind::Framing)),
+            ("connection", "CONNECTION", "close", Err(Kind::Framing)),
+            ("over the bound", "x-a", &long, Err(Kind::TooLarge)),
+        ] {
+            let mut headers = Headers::new();
+            let got = headers.insert(name, value).map_err(|error| error.kind);
+            assert_eq!(got, want, "{why}");
+            assert_eq!(headers.is_empty(), got.is_err(), "{why}: a refused field leaves nothing");
+        }
+    }
+
+    #[test]
+    fn insert_replaces_every_earlier_one_and_keeps_the_rest_in_order() {
+        let mut headers = Headers::from_static("content-type: text/plain\r\n");
+        headers.append("A", "1").unwrap();
+        headers.append("b", "2").unwrap();
+        headers.append("a", "3").unwrap();
+        headers.insert("a", " 4 ").unwrap();
+        assert_eq!(headers.as_wire(), b"content-type: text/plain\r\nb: 2\r\na: 4\r\n");
+        assert!(headers.remove("Content-Type"));
+        assert!(!headers.remove("content-type"));
+        assert_eq!(headers.as_wire(), b"b: 2\r\na: 4\r\n");
+    }
+
+    #[test]
+    fn a_dropped_block_is_used_again() {
+        let mut first = Headers::new();
+        first.insert("x-long", "y".repeat(600)).unwrap();
+        let Block::Own(block) = &first.block else { panic!("changed, so its own") };
+        let address = block.as_ptr();
+        drop(first);
+        let mut second = Headers::new();
+        second.insert("a", "b").unwrap();
+        assert_eq!(second.as_wire(), b"a: b\r\n", "nothing of the first is left");
+        let Block::Own(block) = &second.block else { panic!("changed, so its own") };
+        assert_eq!(block.as_ptr(), address);
+    }
+}

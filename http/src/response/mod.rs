@@ -1,0 +1,161 @@
+//! Responses: a status, fields in the form they are sent in, a body.
+//!
+//! Handlers return anything that implements [`IntoResponse`]; a [`Response`] is what all of it becomes.
+//!
+//! ```
+//! use corelane_http::response::{IntoResponse, Response, StatusCode};
+//!
+//! let mut response = Response::new("no tea here\n").with_status(StatusCode::IM_A_TEAPOT);
+//! response.headers_mut().insert("retry-after", "120")?;
+//! assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+//! assert_eq!(response.body().len(), Some(12));
+//!
+//! // The same by conversion, here with the content type of a string:
+//! let response = (StatusCode::IM_A_TEAPOT, "no tea here\n").into_response();
+//! assert_eq!(response.headers().get("content-type"), Some("text/plain; charset=utf-8"));
+//! # Ok::<(), corelane_http::response::HeaderError>(())
+//! ```
+
+mod headers;
+mod upgrade;
+
+use std::fmt;
+
+pub use headers::{HEADERS_BYTES_MAX, HeaderError, Headers};
+pub use http::StatusCode;
+pub use upgrade::Upgraded;
+
+pub use crate::body::Body;
+pub use crate::respond::{Html, IntoResponse};
+
+pub(crate) use upgrade::OnUpgrade;
+
+/// An answer. See the [module](self).
+pub struct Response {
+    status: StatusCode,
+    /// True if the connection is to be closed after this answer.
+    close: bool,
+    headers: Headers,
+    body: Body,
+    /// Boxed: one answer in a million has it.
+    upgrade: Option<OnUpgrade>,
+}
+
+impl Response {
+    /// 200 with this body and no fields.
+    pub fn new(body: impl Into<Body>) -> Response {
+        Response {
+            status: StatusCode::OK,
+            close: false,
+            headers: Headers::new(),
+            body: body.into(),
+            upgrade: None,
+        }
+    }
+
+    /// 101: once the head is sent, `serve` gets the connection, and what has arrived behind the request.
+    ///
+    /// `protocol` goes into the `upgrade` field (RFC 9110 §7.8); add what else the protocol wants to the response.
+    /// The future runs in the connection's task until it ends; drain waits for it as for a request.
+    ///
+    /// # Errors
+    /// The name of the protocol holds a control byte.
+    pub fn upgrade<F, Fut>(protocol: &str, serve: F) -> Result<Response, HeaderError>
+    where
+        F: FnOnce(Upgraded) -> Fut + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        let mut response = Response::new(Body::empty()).with_status(StatusCode::SWITCHING_PROTOCOLS);
+        response.headers.insert("upgrade", protocol)?;
+        response.upgrade = Some(OnUpgrade::new(serve));
+        Ok(response)
+    }
+
+    /// With lines that are in wire form already.
+    pub(crate) fn with_static_headers(body: impl Into<Body>, lines: &'static str) -> Response {
+        let mut response = Response::new(body);
+        response.headers = Headers::from_static(lines);
+        response
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Changes the status.
+    pub fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Response {
+        self.status = status;
+        self
+    }
+
+    /// The fields.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The fields, to be changed.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The same with one more field, replacing earlier ones of its name.
+    ///
+    /// # Errors
+    /// As [`Headers::insert`].
+    pub fn with_header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Response, HeaderError> {
+        self.headers.insert(name, value)?;
+        Ok(self)
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body, to be read or changed in place.
+    pub fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// Changes the body; returns the one before. The fields stay as they are.
+    pub fn set_body(&mut self, body: impl Into<Body>) -> Body {
+        std::mem::replace(&mut self.body, body.into())
+    }
+
+    /// The body alone.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// Closes the connection after this answer: the server adds `connection: close`.
+    pub fn close_connection(&mut self) {
+        self.close = true;
+    }
+
+    /// True if the connection is to be closed after this answer.
+    pub fn closes_connection(&self) -> bool {
+        self.close
+    }
+
+    /// Who gets the connection once a 101 is sent.
+    pub(crate) fn take_upgrade(&mut self) -> Option<OnUpgrade> {
+        self.upgrade.take()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! Handlers by method, for one path.
+
+use std::panic::Location;
+use std::rc::Rc;
+
+use http::Method;
+
+use crate::extract::Needs;
+use crate::handler::{Endpoint, Extractors, Handler, erase};
+use crate::middleware::{Layer, Middleware};
+use crate::respond::IntoResponse;
+
+/// Handlers of one path by method, with what goes around them. Made by [`get`] and its like, used by
+/// [`App::route`](crate::app::App::route).
+///
+/// ```
+/// use corelane_http::router::{get, post};
+///
+/// let notes = get(async || "all notes").post(async || "a new note").body_limit(64 * 1024);
+/// # let _ = corelane_http::app::App::new().route("/notes", notes);
+/// ```
+#[must_use = "handlers answer nothing until they are given to `App::route`"]
+pub struct MethodRouter {
+    pub(super) handlers: Vec<MethodHandler>,
+    pub(super) layers: Vec<Rc<dyn Layer>>,
+    pub(super) body_limit: Option<u64>,
+}
+
+/// One handler of a path.
+pub(super) struct MethodHandler {
+    /// `None` for every method that has no handler of its own.
+    pub(super) method: Option<Method>,
+    pub(super) endpoint: Rc<dyn Endpoint>,
+    pub(super) needs: Needs,
+    /// Where it was registered, for messages.
+    pub(super) location: &'static Location<'static>,
+}
+
+impl MethodRouter {
+    const fn new() -> MethodRouter {
+        MethodRouter { handlers: Vec::new(), layers: Vec::new(), body_limit: None }
+    }
+
+    #[track_caller]
+    fn add<H: Handler<Args, Output: IntoResponse>, Args: Extractors>(
+        mut self,
+        method: Option<Method>,
+        handler: H,
+    ) -> MethodRouter {
+        if self.handlers.iter().any(|found| found.method == method) {
+            panic!("two handlers for {}", shown(method.as_ref()));
+        }
+        let mut needs = Needs::new();
+        Args::needs(&mut needs);
+        let location = Location::caller();
+        self.handlers.push(MethodHandler { method, endpoint: erase(handler), needs, location });
+        self
+    }
+
+    /// Answers this method; for those that have no function of their own.
+    ///
+    /// # Panics
+    /// If the method has a handler here already.
+    #[track_caller]
+    pub fn on<H: Handler<Args, Output: IntoResponse>, Args: Extractors>(
+        self,
+        method: Method,
+        handler: H,
+    ) -> MethodRouter {
+        self.add(Some(method), handler)
+    }
+
+    /// Puts a layer around these handlers, inside those of the groups and the application.
+    /// The order of layers is told in [`middleware`](crate::middleware).
+    pub fn with(mut self, middleware: impl Middleware) -> MethodRouter {
+        self.layers.push(Rc::new(middleware));
+        self
+    }
+
+    /// Longest request body these handlers take, in bytes, instead of the server's limit (2 MiB). Over it: 413.
+    pub fn body_limit(mut self, bytes: u64) -> MethodRouter {
+        self.body_limit = Some(bytes);
+        self
+    }
+}
+
+pub(super) fn shown(method: Option<&Method>) -> &str {
+    method.map_or("any method", Method::as_str)
+}
+
+/// Handlers of one path, beginning with that of this method.
+#[track_caller]
+pub fn on<H: Handler<Args, Output: IntoResponse>, Args: Extractors>(
+    method: Method,
+    handler: H,
+) -> MethodRouter {
+    MethodRouter::new().on(method, handler)
+}
+
+macro_rules! methods {
+    ($($name:ident $method:expr, $text:literal;)*) => {
+        $(
+            #[doc = concat!("Handlers of one path, beginning with that of ", $text, ".")]
+            #[track_caller]
+            pub fn $name<H: Handler<Args, Output: IntoResponse>, Args: Extractors>(handler: H) -> MethodRouter {
+                MethodRouter::new().$name(handler)
+            }
+        )*
+
+        impl MethodRouter {
+            $(
+                #[doc = concat!("Answers ", $text, ".\n\n# Panics\nIf that has a handler here already.")]
+                #[track_caller]
+                pub fn $name<H: Handler<Args, Output: IntoResponse>, Args: Extractors>(self, handler: H) -> MethodRouter {
+                    self.add($method, handler)
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    get Some(Method::GET), "`GET` (and `HEAD`, unless that has its own)";
+    post Some(Method::POST), "`POST`";
+    put Some(Method::PUT), "`PUT`";
+    delete Some(Method::DELETE), "`DELETE`";
+    patch Some(Method::PATCH), "`PATCH`";
+    head Some(Method::HEAD), "`HEAD`";
+    options Some(Method::OPTIONS), "`OPTIONS`";
+    any None, "every method that has no handler of its own";
+}

@@ -1,0 +1,83 @@
+//! Routes: what answers which method on which path.
+//!
+//! Templates are made of segments: text, `{name}` for one segment that is not empty, and `{*rest}` for all that is
+//! left of a path. Text wins over `{name}`, which wins over `{*rest}`, whatever the order of registration.
+//! `/users` and `/users/` are two paths. Paths are matched as they were sent, so `%2F` separates nothing;
+//! text that has to be percent-encoded is encoded when the route is registered, in upper case as clients do.
+//!
+//! On a path that has routes, but none for the method, the answer is 405 with `Allow`; `HEAD` is answered by the route
+//! of `GET` without its body, `OPTIONS` by 204 with `Allow`, unless there are routes of their own.
+//!
+//! Mistakes (a route twice, a template that is none) panic at the line that registers the route.
+//!
+//! ```
+//! use corelane_http::app::App;
+//! use corelane_http::extract::Path;
+//! use corelane_http::request::Request;
+//! use corelane_http::router::{get, post};
+//!
+//! async fn read(Path(id): Path<u64>) -> String {
+//!     format!("note {id}")
+//! }
+//!
+//! async fn write(Path(_): Path<u64>) {}
+//!
+//! # corelane_runtime::block_on(async {
+//! let service = App::new().route("/notes/{id}", get(read).put(write)).into_service();
+//! let response = service.call(Request::builder("DELETE", "/notes/7").build()).await;
+//! assert_eq!(response.status(), 405);
+//! assert_eq!(response.headers().get("allow"), Some("GET, HEAD, PUT, OPTIONS"));
+//! # });
+//! # let _ = post(read);
+//! ```
+
+mod automatic;
+mod methods;
+mod registry;
+mod table;
+mod template;
+mod tree;
+
+use std::rc::Rc;
+
+use crate::extract::States;
+use crate::handler::Endpoint;
+
+pub use methods::{MethodRouter, any, delete, get, head, on, options, patch, post, put};
+
+pub(crate) use registry::{Registry, ScopeId};
+pub(crate) use table::Routes;
+
+/// What a request was routed to.
+pub(crate) struct Route {
+    /// `None` for what answers paths without routes.
+    template: Option<Box<str>>,
+    /// Names of the template's parameters, in order.
+    names: Vec<Box<str>>,
+    /// Longest body, in bytes; `None` leaves the server's limit.
+    body_limit: Option<u64>,
+    states: Rc<States>,
+    endpoint: Rc<dyn Endpoint>,
+}
+
+impl Route {
+    pub(crate) fn template(&self) -> Option<&str> {
+        self.template.as_deref()
+    }
+
+    pub(crate) fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    pub(crate) fn body_limit(&self) -> Option<u64> {
+        self.body_limit
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.states
+    }
+
+    pub(crate) fn endpoint(&self) -> &dyn Endpoint {
+        &*self.endpoint
+    }
+}

@@ -1,0 +1,267 @@
+//! From a path to what is registered for it.
+//!
+//! A tree of segments. matchit would do the look-up as well; this one is here because parameters come out as
+//! spans that the request keeps (matchit gives pairs of borrowed strings, and allocates for the fifth), and because
+//! routes may name the parameter of one place differently: `GET /users/{id}`, `GET /users/{user}/posts`. Patterns in
+//! parameters will be tried here, one after the other. A property test compares the two.
+
+use super::template::Segment;
+use crate::request::{ParamSpans, span_at};
+
+/// Values by template. `T` is what one template leads to.
+pub(super) struct Tree<T> {
+    root: Node<T>,
+}
+
+struct Node<T> {
+    /// Sorted by text. Binary search pays from about eight on and costs nothing below.
+    fixed: Vec<(Box<str>, Node<T>)>,
+    param: Option<Box<Node<T>>>,
+    /// For the templates that end here.
+    value: Option<T>,
+    /// For the templates that take the rest of the path from here.
+    rest: Option<T>,
+}
+
+impl<T> Node<T> {
+    const fn new() -> Node<T> {
+        Node { fixed: Vec::new(), param: None, value: None, rest: None }
+    }
+}
+
+impl<T> Tree<T> {
+    pub(super) const fn new() -> Tree<T> {
+        Tree { root: Node::new() }
+    }
+
+    /// The value of a template, made by `default` if the template is new.
+    pub(super) fn entry(&mut self, segments: &[Segment], default: impl FnOnce() -> T) -> &mut T {
+        let mut node = &mut self.root;
+        for segment in segments {
+            node = match segment {
+                Segment::Static(text) => {
+                    let at = match node.fixed.binary_search_by(|(found, _)| found.cmp(text)) {
+                        Ok(at) => at,
+                        Err(at) => {
+                            node.fixed.insert(at, (text.clone(), Node::new()));
+                            at
+                        }
+                    };
+                    &mut node.fixed[at].1
+                }
+                Segment::Param => node.param.get_or_insert_with(|| Box::new(Node::new())),
+                Segment::Rest => return node.rest.get_or_insert_with(default),
+            };
+        }
+        node.value.get_or_insert_with(default)
+    }
+
+    /// The value for a path, and its parameters as spans of the path.
+    ///
+    /// Segment by segment, text wins over `{name}`, which wins over `{*rest}`; where that leads nowhere,
+    /// the next is tried. A node is visited once at most, so a path costs no more than the tree is large.
+    pub(super) fn find(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
+        params.clear();
+        let (b'/', _) = path.split_first()? else { return None };
+        walk(&self.root, path, 1, params)
+    }
+
+    /// The same tree with other values.
+    pub(super) fn map<U>(self, f: &mut impl FnMut(T) -> U) -> Tree<U> {
+        Tree { root: map_node(self.root, f) }
+    }
+
+    /// Every value, in no promised order.
+    pub(super) fn values(&self) -> Vec<&T> {
+        let mut found = Vec::new();
+        let mut open = vec![&self.root];
+        while let Some(node) = open.pop() {
+            found.extend(node.value.iter().chain(&node.rest));
+            open.extend(node.fixed.iter().map(|(_, child)| child).chain(node.param.as_deref()));
+        }
+        found
+    }
+}
+
+fn map_node<T, U>(node: Node<T>, f: &mut impl FnMut(T) -> U) -> Node<U> {
+    Node {
+        value: node.value.map(&mut *f),
+        rest: node.rest.map(&mut *f),
+        param: node.param.map(|child| Box::new(map_node(*child, f))),
+        fixed: node.fixed.into_iter().map(|(text, child)| (text, map_node(child, f))).collect(),
+    }
+}
+
+/// Goes on at `path[at..]`, which is behind a slash. The depth is that of the tree, whatever the path is.
+fn walk<'t, T>(node: &'t Node<T>, path: &[u8], at: usize, params: &mut ParamSpans) -> Option<&'t T> {
+    let rest = &path[at..];
+    let len = rest.iter().position(|byte| *byte == b'/');
+    let segment = &rest[..len.unwrap_or(rest.len())];
+
+    if let Ok(found) = node.fixed.binary_search_by(|(text, _)| text.as_bytes().cmp(segment))
+        && let Some(value) = go_on(&node.fixed[found].1, path, at, len, params)
+    {
+        return Some(value);
+    }
+    if let Some(child) = &node.param
+        && !segment.is_empty()
+    {
+        let before = params.as_slice().len();
+        params.push(span_at(at, segment.len()));
+        if let Some(value) = go_on(child, path, at, len, params) {
+            return Some(value);
+        }
+        params.truncate(before);
+    }
+    let value = node.rest.as_ref().filter(|_| !rest.is_empty())?;
+    params.push(span_at(at, rest.len()));
+    Some(value)
+}
+
+/// Behind the segment at `at`, `len` bytes long if another one follows.
+fn go_on<'t, T>(
+    child: &'t Node<T>,
+    path: &[u8],
+    at: usize,
+    len: Option<usize>,
+    params: &mut ParamSpans,
+) -> Option<&'t T> {
+    match len {
+        Some(len) => walk(child, path, at + len + 1, params),
+        None => child.value.as_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::template::Template;
+    use super::*;
+
+    fn tree(templates: &[&'static str]) -> Tree<&'static str> {
+        let mut tree = Tree::new();
+        for template in templates {
+            let parsed = Template::parse(template).unwrap();
+            tree.entry(&parsed.segments, || *template);
+        }
+        tree
+    }
+
+    fn find<'p>(tree: &Tree<&'static str>, path: &'p str) -> Option<(&'static str, Vec<&'p str>)> {
+        let mut params = ParamSpans::new();
+        let found = *tree.find(path.as_bytes(), &mut params)?;
+        let values = params.as_slice().iter().map(|span| &path[span.start()..span.end()]).collect();
+        Some((found, values))
+    }
+
+    #[test]
+    fn text_wins_over_a_name_and_a_name_over_the_rest() {
+        let tree = tree(&[
+            "/",
+            "/users",
+            "/users/",
+            "/users/{id}",
+            "/users/me",
+            "/users/{id}/posts/{post}",
+            "/{name}/edit",
+            "/new/{*rest}",
+            "/files/{*path}",
+            "/files/{dir}/index",
+        ]);
+        for (why, path, want) in [
+            ("root", "/", Some(("/", vec![]))),
+            ("text", "/users", Some(("/users", vec![]))),
+            ("a slash at the end is another path", "/users/", Some(("/users/", vec![]))),
+            ("name", "/users/7", Some(("/users/{id}", vec!["7"]))),
+            ("text over name", "/users/me", Some(("/users/me", vec![]))),
+            (
+                "name once text has no more",
+                "/users/me/posts/1",
+                Some(("/users/{id}/posts/{post}", vec!["me", "1"])),
+            ),
+            ("wrong turn taken back, its parameters too", "/users/edit", Some(("/users/{id}", vec!["edit"]))),
+            ("text, then rest, before name", "/new/edit", Some(("/new/{*rest}", vec!["edit"]))),
+            ("name at the root", "/x/edit", Some(("/{name}/edit", vec!["x"]))),
+            ("rest with slashes", "/files/a/b/", Some(("/files/{*path}", vec!["a/b/"]))),
+            ("name over rest", "/files/a/index", Some(("/files/{dir}/index", vec!["a"]))),
+            (
+                "rest after a name that led nowhere",
+                "/files/a/indexes",
+                Some(("/files/{*path}", vec!["a/indexes"])),
+            ),
+            ("rest is not empty", "/files/", None),
+            ("a name is not empty", "/users//posts/1", None),
+            ("unknown", "/x/y", None),
+            ("an encoded slash is no slash", "/users/a%2Fb", Some(("/users/{id}", vec!["a%2Fb"]))),
+            ("prefix of text", "/user", None),
+            ("no slash", "*", None),
+            ("empty", "", None),
+        ] {
+            assert_eq!(find(&tree, path), want, "{why}: {path}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_one_whatever_its_parameters_are_called() {
+        let mut tree = Tree::new();
+        let shape = |text| Template::parse(text).unwrap().segments;
+        *tree.entry(&shape("/a/{x}"), || 0) += 1;
+        *tree.entry(&shape("/a/{y}"), || 0) += 1;
+        *tree.entry(&shape("/a/{*y}"), || 0) += 1;
+        let mut values: Vec<i32> = tree.values().into_iter().copied().collect();
+        values.sort_unstable();
+        assert_eq!(values, [1, 2]);
+    }
+
+    /// Templates of few words, so that paths made of the same words hit them. One name at each depth, as matchit
+    /// refuses two names in one place.
+    fn template() -> impl Strategy<Value = String> {
+        let part = prop_oneof![4 => "[abc]{1,2}", 2 => Just("{p}".to_string()), 1 => Just(String::new())];
+        (prop::collection::vec(part, 1..5), any::<bool>()).prop_map(|(parts, rest)| {
+            let mut text = String::new();
+            for (depth, part) in parts.iter().enumerate() {
+                text.push('/');
+                text.push_str(&part.replace('p', &format!("p{depth}")));
+            }
+            if rest {
+                text.push_str("/{*rest}");
+            }
+            text
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        /// Over templates that matchit accepts, both find the same, with the same parameters.
+        #[test]
+        fn finds_what_matchit_finds(
+            templates in prop::collection::vec(template(), 1..12),
+            paths in prop::collection::vec("(/[abc]{0,2}){1,5}", 1..20),
+        ) {
+            let mut ours = Tree::new();
+            let mut oracle = matchit::Router::new();
+            for template in &templates {
+                if oracle.insert(template.clone(), template.clone()).is_ok() {
+                    let parsed = Template::parse(template).unwrap();
+                    ours.entry(&parsed.segments, || template.clone());
+                }
+            }
+            let mut params = ParamSpans::new();
+            for path in &paths {
+                let found = ours.find(path.as_bytes(), &mut params);
+                match oracle.at(path) {
+                    Ok(hit) => {
+                        prop_assert_eq!(found, Some(hit.value), "{}", path);
+                        let values: Vec<&str> = hit.params.iter().map(|(_, value)| value).collect();
+                        let spans: Vec<&str> =
+                            params.as_slice().iter().map(|span| &path[span.start()..span.end()]).collect();
+                        prop_assert_eq!(spans, values);
+                    }
+                    Err(_) => prop_assert_eq!(found, None, "{}", path),
+                }
+            }
+        }
+    }
+}
