@@ -1,1 +1,10 @@
-//! Integration tests, one module a subject.
+//! Applications without sockets: requests are made by hand and given to the service.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+mod extract;
+mod middleware;
+mod problem;
+mod respond;
+mod routing;
