@@ -7,7 +7,7 @@
 //! | [`Html<T>`](Html) | 200 | `text/html; charset=utf-8` |
 //! | `Bytes`, `Vec<u8>`, `&'static [u8]`, leases and views | 200 | `application/octet-stream` |
 //! | [`Json<T>`](crate::extract::Json) | 200, or 500 if it cannot be serialised | `application/json` |
-//! | [`Problem`](crate::problem::Problem) | its own | `application/problem+json` |
+//! | [`Problem`] | its own | `application/problem+json` |
 //! | [`StatusCode`] | it | |
 //! | [`Body`], streams through [`Body::stream`] | 200 | |
 //! | `(StatusCode, T)`, `(fields, T)`, `(StatusCode, fields, T)` | the given | as of `T`, unless given |

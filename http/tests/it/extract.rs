@@ -27,13 +27,14 @@ fn path<T: DeserializeOwned + std::fmt::Debug + 'static>(template: &str, target:
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "looked at through Debug")]
 struct Named {
     b: u8,
     a: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Id(#[allow(dead_code, reason = "shown by Debug")] u32);
+struct Id(#[expect(dead_code, reason = "looked at through Debug")] u32);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -108,6 +109,7 @@ fn a_type_that_does_not_fit_its_route_is_our_mistake_not_the_clients() {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "looked at through Debug")]
 struct Search {
     q: String,
     #[serde(default)]
@@ -220,7 +222,7 @@ fn bodies_are_taken_as_bytes_text_and_chunks() {
         let mut left = 3;
         Body::from_fn(move || {
             left -= 1;
-            let piece = (left >= 0).then(|| Ok::<_, std::io::Error>("ab"));
+            let piece = (left >= 0).then_some(Ok::<_, std::io::Error>("ab"));
             async move { piece }
         })
     };
@@ -389,6 +391,7 @@ fn a_rejection_can_be_taken_as_a_value() {
 
 #[test]
 fn handlers_take_up_to_eight_arguments_and_need_not_be_send() {
+    #[expect(clippy::too_many_arguments, reason = "eight is what is tested")]
     async fn eight(
         a: Method,
         _: Version,

@@ -1,5 +1,6 @@
 //! What the modules share.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -10,28 +11,28 @@ use corelane_http::response::Response;
 
 /// An answer with its body read to the end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub fields: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.body))
     }
 }
 
-pub fn call(service: &AppService, request: RequestBuilder) -> Answer {
+pub(crate) fn call(service: &AppService, request: RequestBuilder) -> Answer {
     corelane_runtime::block_on(async { read(service.call(request.build()).await).await })
 }
 
-pub async fn read(response: Response) -> Answer {
+pub(crate) async fn read(response: Response) -> Answer {
     let fields = response
         .headers()
         .iter()
@@ -43,12 +44,17 @@ pub async fn read(response: Response) -> Answer {
 }
 
 /// `GET` of a target, answered by an application used once.
-pub fn get(app: App, target: &str) -> Answer {
+pub(crate) fn get(app: App, target: &str) -> Answer {
     call(&app.into_service(), Request::builder("GET", target))
 }
 
+fn text(payload: &dyn Any) -> String {
+    let fixed = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    fixed.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
 /// Runs what panics; gives the message, and the line of this crate's source that it is blamed on.
-pub fn panic_of(run: impl FnOnce()) -> (String, u32) {
+pub(crate) fn panic_of(run: impl FnOnce()) -> (String, u32) {
     thread_local! {
         static LAST: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
     }
@@ -57,7 +63,7 @@ pub fn panic_of(run: impl FnOnce()) -> (String, u32) {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let line = info.location().filter(|at| at.file().contains("tests/it")).map_or(0, |at| at.line());
-            let message = info.payload_as_str().unwrap_or_default().to_owned();
+            let message = text(info.payload());
             LAST.set(Some((message, line)));
             before(info);
         }));
