@@ -11,3 +11,4 @@ pub mod framing;
 pub mod head;
 pub mod method;
 pub mod name;
+pub mod scan;

@@ -119,7 +119,6 @@ names! {
     ServerTiming = "server-timing",
     SetCookie = "set-cookie",
     StrictTransportSecurity = "strict-transport-security",
-    Te = "te",
     Traceparent = "traceparent",
     Tracestate = "tracestate",
     Trailer = "trailer",
@@ -159,9 +158,24 @@ impl Name {
     #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        match candidate(bytes) {
-            Some((name, spelling)) if bytes.eq_ignore_ascii_case(&spelling[..bytes.len()]) => name,
-            _ => Self::Other,
+        let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+            // Three bytes have neither; what stands around them in a head makes up for it.
+            return match bytes {
+                &[a, b, c] => Self::check(bytes, key([a, b, c, b':'], [b'\n', a, b, c])),
+                _ => Self::Other,
+            };
+        };
+        Self::check(bytes, key(*first, *last))
+    }
+
+    #[inline(always)]
+    fn check(bytes: &[u8], key: u64) -> Self {
+        let Some((name, spelling)) = candidate(key, bytes.len()) else { return Self::Other };
+        let known = &spelling[NAME_BYTES_MAX..];
+        if known.iter().zip(bytes).all(|(known, byte)| byte.to_ascii_lowercase() == *known) {
+            name
+        } else {
+            Self::Other
         }
     }
 
@@ -172,40 +186,43 @@ impl Name {
     }
 }
 
-/// The only known name that `bytes` can be, with its spelling padded by zeros. It has their length.
-#[inline(always)]
-pub(crate) fn candidate(bytes: &[u8]) -> Option<(Name, &'static [u8; NAME_BYTES_MAX])> {
-    let len = bytes.len();
-    if !(2..=NAME_BYTES_MAX).contains(&len) {
-        return None;
-    }
-    let slot = slot(key(bytes), TABLE.multipliers[len]);
-    let (name, known_len) = TABLE.names[slot];
-    (usize::from(known_len) == len).then(|| (name, &TABLE.spellings[slot]))
-}
+/// A spelling in lower case behind zeros, and more zeros behind it: a vector may be loaded so that the name
+/// starts at any of its lanes.
+pub(crate) type Spelling = [u8; 2 * NAME_BYTES_MAX];
 
-/// The four bytes that tell apart all known names of one length, in lower case.
+/// What tells apart all known names of one length: the first and the last four bytes, in lower case.
 ///
-/// Setting bit 5 lowers letters and leaves digits and `-` as they are; what else it changes is no
-/// part of a known name, so the comparison that follows is not misled.
+/// In a head, a name of three bytes has an LF before it and a colon behind, so that the parser may load four
+/// bytes for it too.
+///
+/// Setting bit 5 lowers letters and leaves digits and `-` as they are; what else it changes is no part of a
+/// known name, so the comparison that follows is not misled.
 #[inline(always)]
-const fn key(bytes: &[u8]) -> u32 {
-    let len = bytes.len();
-    u32::from_le_bytes([bytes[0], bytes[len / 2], bytes[len - 2], bytes[len - 1]]) | 0x2020_2020
+pub(crate) const fn key(first: [u8; 4], last: [u8; 4]) -> u64 {
+    let (first, last) = (u32::from_le_bytes(first), u32::from_le_bytes(last));
+    (first as u64 | (last as u64) << 32) | 0x2020_2020_2020_2020
+}
+
+/// The only known name of length `len` that can have this key.
+#[inline(always)]
+pub(crate) fn candidate(key: u64, len: usize) -> Option<(Name, &'static Spelling)> {
+    let slot = slot(key, *TABLE.multipliers.get(len)?);
+    let (name, known_len) = TABLE.names[slot];
+    (usize::from(known_len) == len).then(|| (name, &TABLE.spellings[name as usize]))
 }
 
 #[inline(always)]
-const fn slot(key: u32, multiplier: u32) -> usize {
-    (key.wrapping_mul(multiplier) >> 24) as usize
+const fn slot(key: u64, multiplier: u64) -> usize {
+    (key.wrapping_mul(multiplier) >> 56) as usize
 }
 
 struct Table {
     /// By length: what sends each name of that length to a slot of its own.
-    multipliers: [u32; NAME_BYTES_MAX + 1],
+    multipliers: [u64; NAME_BYTES_MAX + 1],
     /// By slot: the name and its length in bytes; `Other` and zero where no name is.
     names: [(Name, u8); 256],
-    /// By slot: the spelling in lower case, zeros behind it.
-    spellings: [[u8; NAME_BYTES_MAX]; 256],
+    /// By name.
+    spellings: [Spelling; KNOWN.len() + 1],
 }
 
 static TABLE: Table = Table::build();
@@ -216,25 +233,24 @@ impl Table {
         let mut table = Self {
             multipliers: [0; NAME_BYTES_MAX + 1],
             names: [(Name::Other, 0); 256],
-            spellings: [[0; NAME_BYTES_MAX]; 256],
+            spellings: [[0; 2 * NAME_BYTES_MAX]; KNOWN.len() + 1],
         };
-        let mut len = 2;
+        let mut len = 0;
         while len <= NAME_BYTES_MAX {
             // Odd multipliers from a Weyl sequence; a few hundred tries suffice for the fullest length.
-            let mut multiplier = 0x9e37_79b9_u32;
+            let mut multiplier = 0x9e37_79b9_7f4a_7c15_u64;
             while !table.fits(len, multiplier) {
-                multiplier = multiplier.wrapping_add(0x3c6e_f372);
+                multiplier = multiplier.wrapping_add(0x3c6e_f372_fe94_f82a);
             }
             table.multipliers[len] = multiplier;
             let mut index = 0;
             while index < KNOWN.len() {
                 let (name, text) = KNOWN[index];
                 if text.len() == len {
-                    let slot = slot(key(text.as_bytes()), multiplier);
-                    table.names[slot] = (name, len as u8);
+                    table.names[slot(key_of(text), multiplier)] = (name, len as u8);
                     let mut at = 0;
                     while at < len {
-                        table.spellings[slot][at] = text.as_bytes()[at];
+                        table.spellings[index][NAME_BYTES_MAX + at] = text.as_bytes()[at];
                         at += 1;
                     }
                 }
@@ -246,13 +262,13 @@ impl Table {
     }
 
     /// True if `multiplier` sends the names of length `len` to free slots, no two to the same.
-    const fn fits(&self, len: usize, multiplier: u32) -> bool {
+    const fn fits(&self, len: usize, multiplier: u64) -> bool {
         let mut taken = [false; 256];
         let mut index = 0;
         while index < KNOWN.len() {
             let text = KNOWN[index].1;
             if text.len() == len {
-                let slot = slot(key(text.as_bytes()), multiplier);
+                let slot = slot(key_of(text), multiplier);
                 if taken[slot] || self.names[slot].1 != 0 {
                     return false;
                 }
@@ -261,6 +277,16 @@ impl Table {
             index += 1;
         }
         true
+    }
+}
+
+/// The key of a known name.
+const fn key_of(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    match (bytes.first_chunk(), bytes.last_chunk(), bytes) {
+        (Some(first), Some(last), _) => key(*first, *last),
+        (_, _, &[a, b, c]) => key([a, b, c, b':'], [b'\n', a, b, c]),
+        _ => panic!("known names have three bytes or more"),
     }
 }
 
@@ -298,7 +324,7 @@ mod tests {
 
     #[test]
     fn lengths_outside_the_table_are_other() {
-        for len in [0, 1, 33, 400] {
+        for len in [0, 1, 2, 33, 400] {
             assert_eq!(Name::from_bytes(&vec![b'a'; len]), Name::Other, "{len}");
         }
         assert_eq!(Name::Other.as_str(), "");

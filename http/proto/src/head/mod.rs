@@ -29,11 +29,17 @@
 //! # Ok::<(), corelane_http_proto::head::HeadError>(())
 //! ```
 
+mod authority;
+mod connection;
 mod error;
 mod field;
 mod limits;
+mod lines;
 mod request;
+mod request_line;
 mod span;
+mod table;
+mod target;
 
 pub use error::HeadError;
 pub use field::Field;

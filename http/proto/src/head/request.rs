@@ -1,24 +1,71 @@
 //! Request heads (RFC 9112 §3).
 
-use super::{Field, HeadError, HeadLimits, Span, Version};
-use crate::framing::BodyFraming;
+use super::authority::is_authority;
+use super::connection::Connection;
+use super::lines::{self, Gather, LineEnds};
+use super::request_line;
+use super::table::Table;
+use super::target::Target;
+use super::{FIELDS_CAP, Field, HEAD_BYTES_CAP, HeadError, HeadLimits, Span, Version};
+use crate::framing::{BodyFraming, Lengths};
 use crate::method::Method;
 use crate::name::Name;
+use crate::scan::{Job, Kernel, Scan};
 
 /// The head of a request. Reusable: [`clear`](Self::clear) keeps the field table's memory.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
-    fields: Vec<Field>,
+    table: Table,
+    kernel: Kernel,
+    progress: Progress,
     method: Method,
-    version: Version,
-    target: Span,
-    path: Span,
-    query: Option<Span>,
-    host: Option<Span>,
+    target: Target,
+    facts: Facts,
     framing: BodyFraming,
-    keep_alive: bool,
-    expect_continue: bool,
-    upgrade: bool,
+}
+
+/// What the parser acts upon.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    version: Version,
+    host: Option<Span>,
+    lengths: Lengths,
+    connection: Connection,
+}
+
+impl Facts {
+    const NONE: Self =
+        Self { version: Version::Http11, host: None, lengths: Lengths::NONE, connection: Connection::NONE };
+}
+
+impl Gather for Facts {
+    #[inline(always)]
+    fn gather<S: Scan>(&mut self, scan: S, bytes: &[u8], name: Name, span: Span) -> Result<(), HeadError> {
+        let value = &bytes[span.start()..span.end()];
+        match name {
+            Name::Host if self.host.is_some() => return Err(HeadError::HostRepeated),
+            Name::Host if !is_authority(scan, bytes, span.start(), span.end()) => {
+                return Err(HeadError::HostInvalid);
+            }
+            Name::Host => self.host = Some(span),
+            Name::ContentLength => self.lengths.content_length(value)?,
+            Name::TransferEncoding => self.lengths.transfer_encoding(value, self.version)?,
+            Name::Connection => self.connection.options(value),
+            Name::Expect => self.connection.expect(value, self.version)?,
+            _ => self.connection.upgrade(),
+        }
+        Ok(())
+    }
+}
+
+/// How far the head has been parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    RequestLine,
+    /// The request line and the fields before this position are parsed; a line starts here.
+    Fields(usize),
+    /// The head is complete and this long.
+    Complete(usize),
 }
 
 impl Default for RequestHead {
@@ -31,121 +78,218 @@ impl RequestHead {
     /// An empty head. Allocates nothing; the field table grows with the first heads parsed.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_kernel(Kernel::detect())
+    }
+
+    /// The same with a kernel that the caller chose.
+    #[must_use]
+    pub const fn with_kernel(kernel: Kernel) -> Self {
         Self {
-            fields: Vec::new(),
+            table: Table::new(),
+            kernel,
+            progress: Progress::RequestLine,
             method: Method::Get,
-            version: Version::Http11,
-            target: Span::default(),
-            path: Span::default(),
-            query: None,
-            host: None,
+            target: Target::NONE,
+            facts: Facts::NONE,
             framing: BodyFraming::None,
-            keep_alive: true,
-            expect_continue: false,
-            upgrade: false,
         }
     }
 
     /// Forgets the head, so that the next one can be parsed. Keeps the field table's memory.
+    #[inline]
     pub fn clear(&mut self) {
-        self.fields.clear();
+        self.table.clear();
+        self.progress = Progress::RequestLine;
+        self.facts = Facts::NONE;
+        self.framing = BodyFraming::None;
     }
 
     /// Parses the head that starts at `input[0]`.
     ///
     /// `Some(len)`: the head is complete and `len` bytes long, blank line included. `None`: more bytes are
-    /// needed; call again with the same bytes and more behind them, it goes on where it stopped.
+    /// needed; call again with the same bytes and more behind them, it goes on where it stopped. Bytes
+    /// after the head are not looked into.
     ///
     /// # Errors
     ///
-    /// The rule that the head breaks. The connection has to close after the answer.
+    /// The rule that the head breaks. The connection has to close after the answer. Until [`clear`](Self::clear)
+    /// the accessors then tell of the part that was read.
+    #[inline]
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
-        let _ = (input, limits);
-        Ok(None)
+        let max = limits.head_bytes_max.min(HEAD_BYTES_CAP);
+        let bytes = &input[..input.len().min(max)];
+        let kernel = self.kernel;
+        let parsed = kernel.run(Parse { head: self, bytes, limits })?;
+        if parsed.is_none() && input.len() >= max {
+            return Err(HeadError::HeadTooLarge);
+        }
+        Ok(parsed)
+    }
+
+    #[inline(always)]
+    fn advance<S: Scan>(
+        &mut self,
+        scan: S,
+        bytes: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<usize>, HeadError> {
+        let mut ends = match self.progress {
+            Progress::RequestLine => LineEnds::new(0),
+            Progress::Fields(line) => LineEnds::new(line),
+            Progress::Complete(len) => return Ok(Some(len)),
+        };
+        if self.progress == Progress::RequestLine {
+            let mut line = None;
+            if S::HAS_BLOCKS
+                && let Some(lf) = ends.next(scan, bytes)
+            {
+                line = request_line::read_block(scan, bytes, lf, limits);
+            }
+            if line.is_none() {
+                line = request_line::read(scan, bytes, limits)?;
+                ends = LineEnds::new(line.as_ref().map_or(0, |line| line.next));
+            }
+            let Some(line) = line else { return Ok(None) };
+            self.method = line.method;
+            self.target = line.target;
+            self.facts.version = line.version;
+        }
+        let fields_max = limits.fields_max.min(FIELDS_CAP);
+        match lines::read(scan, bytes, ends, &mut self.table, fields_max, &mut self.facts)? {
+            Err(line) => {
+                self.progress = Progress::Fields(line);
+                Ok(None)
+            }
+            Ok(len) => {
+                self.complete()?;
+                self.progress = Progress::Complete(len);
+                Ok(Some(len))
+            }
+        }
+    }
+
+    /// What can only be said once all fields are there.
+    #[inline(always)]
+    fn complete(&mut self) -> Result<(), HeadError> {
+        if self.facts.host.is_none() && self.facts.version == Version::Http11 {
+            return Err(HeadError::HostMissing);
+        }
+        self.framing = self.facts.lengths.finish()?;
+        Ok(())
     }
 
     /// The method.
+    #[inline]
     #[must_use]
     pub fn method(&self) -> Method {
         self.method
     }
 
     /// The request target as it was sent (RFC 9112 §3.2).
+    #[inline]
     #[must_use]
     pub fn target(&self) -> Span {
-        self.target
+        self.target.whole
     }
 
-    /// The path, still percent-encoded: never empty. `*` for asterisk-form, the authority for CONNECT.
+    /// The path, still percent-encoded. Never empty: where the target holds an authority and no path this is
+    /// `/`; for asterisk-form it is `*`, for CONNECT the authority.
+    #[inline]
     #[must_use]
     pub fn path(&self) -> Span {
-        self.path
+        self.target.path
     }
 
     /// What follows the first `?` of the target, still percent-encoded; may be empty.
+    #[inline]
     #[must_use]
     pub fn query(&self) -> Option<Span> {
-        self.query
+        (self.target.query.start() != 0).then_some(self.target.query)
     }
 
     /// The version.
+    #[inline]
     #[must_use]
     pub fn version(&self) -> Version {
-        self.version
+        self.facts.version
     }
 
     /// All field lines in the order they were sent.
+    #[inline]
     #[must_use]
     pub fn fields(&self) -> &[Field] {
-        &self.fields
+        self.table.fields()
     }
 
-    /// The first field of this name.
+    /// The first field of this name. [`Name::Other`] finds the first unknown one.
+    #[inline]
     #[must_use]
     pub fn find(&self, name: Name) -> Option<&Field> {
-        self.fields.iter().find(|field| field.name == name)
+        self.fields().iter().find(|field| field.name == name)
     }
 
     /// All fields of this name, in the order they were sent.
+    #[inline]
     pub fn find_all(&self, name: Name) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(move |field| field.name == name)
+        self.fields().iter().filter(move |field| field.name == name)
     }
 
     /// All fields whose name spells `name` in any case, known or not. `head` is the input that was parsed.
     pub fn find_bytes<'a>(&'a self, head: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a Field> {
-        self.fields.iter().filter(move |field| field.name_span.of(head).eq_ignore_ascii_case(name))
+        self.fields().iter().filter(move |field| field.name_span.of(head).eq_ignore_ascii_case(name))
     }
 
-    /// What follows the head (RFC 9112 §6.3).
+    /// What follows the head (RFC 9112 §6.3). [`BodyFraming::None`] until the head is complete.
+    #[inline]
     #[must_use]
     pub fn framing(&self) -> BodyFraming {
         self.framing
     }
 
-    /// True if the connection may serve another request afterwards (RFC 9112 §9.3).
+    /// True if the client lets the connection serve another request afterwards (RFC 9112 §9.3).
+    #[inline]
     #[must_use]
     pub fn keep_alive(&self) -> bool {
-        self.keep_alive
+        self.facts.connection.keep_alive(self.facts.version)
     }
 
     /// True if the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     /// False in HTTP/1.0 and where no body follows.
+    #[inline]
     #[must_use]
     pub fn expect_continue(&self) -> bool {
-        self.expect_continue
+        self.facts.connection.expects_continue()
+            && !matches!(self.framing, BodyFraming::None | BodyFraming::Length(0))
     }
 
     /// True if the client offers to switch protocols: `Upgrade` and `Connection: upgrade` (RFC 9110 §7.8).
     /// False in HTTP/1.0.
+    #[inline]
     #[must_use]
     pub fn upgrade(&self) -> bool {
-        self.upgrade
+        self.facts.connection.offers_upgrade(self.facts.version)
     }
 
     /// The authority the request is for: that of the target if it holds one, else the `Host` field's
     /// (RFC 9112 §3.3). `None` only in HTTP/1.0.
+    #[inline]
     #[must_use]
     pub fn host(&self) -> Option<Span> {
-        self.host
+        if self.target.authority.is_empty() { self.facts.host } else { Some(self.target.authority) }
+    }
+}
+
+struct Parse<'a> {
+    head: &'a mut RequestHead,
+    bytes: &'a [u8],
+    limits: &'a HeadLimits,
+}
+
+impl Job for Parse<'_> {
+    type Output = Result<Option<usize>, HeadError>;
+
+    #[inline(always)]
+    fn run<S: Scan>(self, scan: S) -> Self::Output {
+        self.head.advance(scan, self.bytes, self.limits)
     }
 }
