@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod chunked;
+mod conn;
 mod date;
 mod encode;
