@@ -1,5 +1,7 @@
 //! Heads on their way out: exact bytes, refused fields, and room.
 
+use bytes::BufMut;
+use bytes::buf::Limit;
 use corelane_http_proto::date::DateCache;
 use corelane_http_proto::encode::{
     CONTINUE, ConnectionField, EncodeError, FieldLine, Framing, RequestStart, ResponseStart, START_BYTES_MAX,
@@ -10,9 +12,9 @@ use proptest::prelude::*;
 const DATE: &str = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
 
 fn encode(start: ResponseStart, date: Option<&DateCache>) -> Result<String, EncodeError> {
-    let mut out = [b'#'; 512];
-    let len = start.encode(&mut out, date)?.finish();
-    Ok(String::from_utf8(out[..len].to_vec()).unwrap())
+    let mut out = Vec::new();
+    start.encode(&mut out, date)?.finish();
+    Ok(String::from_utf8(out).unwrap())
 }
 
 #[test]
@@ -119,14 +121,21 @@ fn injected_and_contradicting_fields_are_refused() {
     ] {
         let start =
             ResponseStart { status: 200, framing: Framing::Length(0), connection: ConnectionField::Omit };
-        let mut out = [0; 512];
+        let mut out = Vec::new();
         let mut fields = start.encode(&mut out, None).unwrap();
         let error = fields.field(name, value).unwrap_err();
         assert_eq!(error.is_injection(), is_injection, "{why}");
         assert!(!error.is_full(), "{why}: more room does not help");
-        let len = fields.finish();
+        if !is_injection {
+            assert_eq!(
+                fields.danger_field(name, value),
+                Err(error),
+                "{why}: no type of the caller rules this out"
+            );
+        }
+        fields.finish();
         assert_eq!(
-            &out[..len],
+            out,
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             "{why}: nothing of it is sent"
         );
@@ -137,16 +146,16 @@ fn injected_and_contradicting_fields_are_refused() {
 fn rfc9110_5_5_legal_values_pass() {
     const CONSTANT: FieldLine = FieldLine::from_static("server: corelane");
     let start = ResponseStart { status: 200, framing: Framing::Omit, connection: ConnectionField::Omit };
-    let mut out = [0; 512];
+    let mut out = Vec::new();
     let mut fields = start.encode(&mut out, None).unwrap();
     fields.field(b"empty", b"").unwrap();
     fields.field(b"tab", b"a\tb").unwrap();
     fields.field(b"obs-text", b"\xe9").unwrap();
     fields.field(b"!#$%&'*+-.^_`|~09AZaz", b"every sign of a token").unwrap();
     fields.line(CONSTANT).unwrap();
-    let len = fields.finish();
+    fields.finish();
     assert_eq!(
-        &out[..len],
+        out,
         b"HTTP/1.1 200 OK\r\nempty: \r\ntab: a\tb\r\nobs-text: \xe9\r\n\
           !#$%&'*+-.^_`|~09AZaz: every sign of a token\r\nserver: corelane\r\n\r\n"
     );
@@ -171,31 +180,27 @@ fn constant_lines_are_checked() {
 fn every_size_of_output_is_full_or_enough() {
     let start = ResponseStart { status: 200, framing: Framing::Length(5), connection: ConnectionField::Omit };
     let date = DateCache::new(0);
-    let mut whole = [0; 512];
-    let mut fields = start.encode(&mut whole, Some(&date)).unwrap();
-    fields.field(b"x-long", &[b'v'; 200]).unwrap();
-    fields.line(FieldLine::from_static("server: corelane")).unwrap();
-    let len = fields.finish();
+    let encode = |out: &mut Limit<Vec<u8>>| {
+        let mut fields = start.encode(out, Some(&date))?;
+        fields.field(b"x-long", &[b'v'; 200])?;
+        fields.line(FieldLine::from_static("server: corelane"))?;
+        fields.finish();
+        Ok::<(), EncodeError>(())
+    };
+    let mut whole = Vec::new().limit(4096);
+    encode(&mut whole).unwrap();
+    let whole = whole.into_inner();
 
-    for room in 0..len {
-        let mut out = vec![0; room];
-        let full = match start.encode(&mut out, Some(&date)) {
-            Ok(mut fields) => fields
-                .field(b"x-long", &[b'v'; 200])
-                .and_then(|()| fields.line(FieldLine::from_static("server: corelane"))),
-            Err(error) => {
-                assert!(room < START_BYTES_MAX, "the start asks for no more than it says");
-                Err(error)
-            }
-        };
-        assert!(full.unwrap_err().is_full(), "{room} bytes of {len}");
+    for room in 0..whole.len() {
+        let mut out = Vec::new().limit(room);
+        assert!(encode(&mut out).unwrap_err().is_full(), "{room} bytes of {}", whole.len());
+        let out = out.into_inner();
+        assert!(whole.starts_with(&out), "{room}");
+        assert!(room >= START_BYTES_MAX || out.is_empty(), "the start is not begun in {room} bytes");
     }
-    let mut out = vec![0; len];
-    let mut fields = start.encode(&mut out, Some(&date)).unwrap();
-    fields.field(b"x-long", &[b'v'; 200]).unwrap();
-    fields.line(FieldLine::from_static("server: corelane")).unwrap();
-    assert_eq!(fields.finish(), len, "the exact size is enough");
-    assert_eq!(out, whole[..len]);
+    let mut out = Vec::new().limit(whole.len());
+    encode(&mut out).unwrap();
+    assert_eq!(out.into_inner(), whole, "the exact size is enough");
 }
 
 #[test]
@@ -222,18 +227,23 @@ fn rfc9112_3_request_heads_are_checked() {
         ("no target", RequestStart { target: b"", ..good }, Err(())),
         ("a host with a line end", RequestStart { host: b"h\r\nx: y", ..good }, Err(())),
     ] {
-        let mut out = [0; 128];
+        let mut out = Vec::new();
         let encoded = start.encode(&mut out).map(|fields| fields.finish());
         match want {
-            Ok(want) => assert_eq!(&out[..encoded.unwrap()], want.as_bytes(), "{why}"),
+            Ok(want) => {
+                assert_eq!(encoded, Ok(()), "{why}");
+                assert_eq!(out, want.as_bytes(), "{why}");
+            }
             Err(()) => assert!(encoded.unwrap_err().is_injection(), "{why}"),
         }
     }
     let exact = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n".len();
     for room in 0..exact {
-        assert!(good.encode(&mut vec![0; room]).unwrap_err().is_full(), "{room} bytes");
+        assert!(good.encode(&mut Vec::new().limit(room)).unwrap_err().is_full(), "{room} bytes");
     }
-    assert_eq!(good.encode(&mut vec![0; exact]).unwrap().finish(), exact);
+    let mut out = Vec::new().limit(exact);
+    good.encode(&mut out).unwrap().finish();
+    assert_eq!(out.remaining_mut(), 0);
 }
 
 proptest! {
@@ -241,13 +251,12 @@ proptest! {
     #[test]
     fn no_field_becomes_two_lines(name in prop::collection::vec(any::<u8>(), 0..12), value in prop::collection::vec(any::<u8>(), 0..24)) {
         let start = ResponseStart { status: 200, framing: Framing::Omit, connection: ConnectionField::Omit };
-        let mut out = [0; 512];
+        let mut out = Vec::new();
         let mut fields = start.encode(&mut out, None).unwrap();
         let lines = 2 + usize::from(fields.field(&name, &value).is_ok());
-        let len = fields.finish();
-        let head = &out[..len];
-        prop_assert_eq!(head.iter().filter(|&&byte| byte == b'\n').count(), lines);
-        prop_assert_eq!(head.iter().filter(|&&byte| byte == b'\r').count(), lines);
-        prop_assert!(!head.contains(&0));
+        fields.finish();
+        prop_assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), lines);
+        prop_assert_eq!(out.iter().filter(|&&byte| byte == b'\r').count(), lines);
+        prop_assert!(!out.contains(&0));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use corelane_http_proto::conn::{BodyPlan, ConnError, ConnLimits, Next, ResponseBody, ServerConn, Step, Waiting};
+use corelane_http_proto::conn::{
+    BodyPlan, ConnError, ConnLimits, Next, ResponseBody, ServerConn, Step, Waiting,
+};
 use corelane_http_proto::encode::{ConnectionField, Framing};
 use corelane_http_proto::head::RequestHead;
 
@@ -17,7 +19,8 @@ pub(super) struct Reply {
 
 impl Reply {
     /// Reads all of the body, then says `ok`.
-    pub(super) const OK: Self = Self { read: Read::First, status: 200, body: ResponseBody::Exact(2), body_max: None };
+    pub(super) const OK: Self =
+        Self { read: Read::First, status: 200, body: ResponseBody::Exact(2), body_max: None };
 }
 
 /// When the application reads the body of the request.
@@ -97,12 +100,7 @@ struct Player {
 }
 
 impl Player {
-    fn act(
-        &mut self,
-        step: Result<Step, ConnError>,
-        head: &RequestHead,
-        app: &impl Fn(&str) -> Reply,
-    ) {
+    fn act(&mut self, step: Result<Step, ConnError>, head: &RequestHead, app: &impl Fn(&str) -> Reply) {
         let consumed = match step {
             Ok(Step::Head { consumed, body: _ }) => {
                 let target = String::from_utf8(head.target().of(&self.unread).to_vec()).unwrap();
@@ -122,7 +120,8 @@ impl Player {
                 skip + len
             }
             Ok(Step::Trailer { consumed, name, value }) => {
-                let text = |range: core::ops::Range<usize>| String::from_utf8(self.unread[range].to_vec()).unwrap();
+                let text =
+                    |range: core::ops::Range<usize>| String::from_utf8(self.unread[range].to_vec()).unwrap();
                 self.log.push(Event::Trailer(text(name), text(value)));
                 consumed
             }
@@ -150,7 +149,9 @@ impl Player {
                 0
             }
             Err(error) => return self.refuse(error.status()),
-            Ok(step @ (Step::AwaitResponse | Step::NeedMore { .. })) => unreachable!("answered at once: {step:?}"),
+            Ok(step @ (Step::AwaitResponse | Step::NeedMore { .. })) => {
+                unreachable!("answered at once: {step:?}")
+            }
         };
         self.unread.drain(..consumed);
     }

@@ -12,11 +12,20 @@ fn an_error_is_answered_once_and_ends_the_connection() {
         ("no request line", "nonsense\r\n\r\n", 0, 400),
         ("an unknown version", "GET / HTTP/3.0\r\nhost: h\r\n\r\n", 0, 505),
         ("no host", "GET / HTTP/1.1\r\n\r\n", 0, 400),
-        ("smuggling: both framings",
-            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 0, 400),
+        (
+            "smuggling: both framings",
+            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            0,
+            400,
+        ),
         ("the second of two", "GET / HTTP/1.1\r\nhost: h\r\n\r\nbad\r\n\r\n", 1, 400),
         ("behind an error nothing is looked at", "bad\r\n\r\nGET / HTTP/1.1\r\nhost: h\r\n\r\n", 0, 400),
-        ("a broken body", "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n", 1, 400),
+        (
+            "a broken body",
+            "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n",
+            1,
+            400,
+        ),
     ] {
         let log = play_all_ways(input.as_bytes(), false, ConnLimits::default(), |_| Reply::OK, why);
         let seen = log.iter().filter(|event| matches!(event, Event::Request(_))).count();
@@ -48,7 +57,12 @@ fn rfc9112_9_6_a_client_that_ends_its_side_gets_its_answers() {
         ("two requests, then the end", one.repeat(2), 2, vec![Event::Next(Next::Request), Event::Eof]),
         ("the end in a head", format!("{one}GET"), 2, vec![Event::Next(Next::Close)]),
         ("the end in a body", format!("{post}ab"), 1, vec![Event::Next(Next::Close)]),
-        ("the end right behind a body", format!("{post}abc"), 1, vec![Event::Next(Next::Request), Event::Eof]),
+        (
+            "the end right behind a body",
+            format!("{post}abc"),
+            1,
+            vec![Event::Next(Next::Request), Event::Eof],
+        ),
     ] {
         let log = play_all_ways(input.as_bytes(), true, ConnLimits::default(), |_| Reply::OK, why);
         let seen = log.iter().filter(|event| matches!(event, Event::Answer(..))).count();

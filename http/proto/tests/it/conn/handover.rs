@@ -21,9 +21,17 @@ fn rfc9110_7_8_after_101_the_bytes_belong_to_the_other_protocol() {
     let response = conn.respond(101, ResponseBody::Exact(0)).unwrap();
     let start = ResponseStart { status: 101, framing: Framing::Omit, connection: ConnectionField::Upgrade };
     assert_eq!((response.start, response.body), (start, BodyPlan::Skip));
-    assert_eq!(conn.handle_input(b"\x81\x00", &mut head), Ok(Step::AwaitResponse), "not before the answer is sent");
+    assert_eq!(
+        conn.handle_input(b"\x81\x00", &mut head),
+        Ok(Step::AwaitResponse),
+        "not before the answer is sent"
+    );
     assert_eq!(conn.finish_response(), Next::Upgrade);
-    assert_eq!(conn.handle_input(b"\x81\x00", &mut head), Ok(Step::Over(Next::Upgrade)), "frames are not parsed");
+    assert_eq!(
+        conn.handle_input(b"\x81\x00", &mut head),
+        Ok(Step::Over(Next::Upgrade)),
+        "frames are not parsed"
+    );
     assert_eq!(conn.handle_eof(), Ok(()));
     assert_eq!(conn.handle_input(b"", &mut head), Ok(Step::Over(Next::Upgrade)));
 }
@@ -53,7 +61,8 @@ fn rfc9110_7_8_101_needs_a_request_that_asks() {
 
 #[test]
 fn rfc9110_7_8_the_body_is_read_before_protocols_are_switched() {
-    let input = b"POST / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 1\r\n\r\n";
+    let input =
+        b"POST / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 1\r\n\r\n";
     let (mut conn, mut head) = connection(input);
     assert_eq!(conn.respond(101, ResponseBody::Exact(0)), Err(RespondError::CannotHandOver));
     conn.handle_input(b"x", &mut head).unwrap();

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use corelane_http_proto::chunked::{
-    self, CHUNK_OVERHEAD_MAX, ChunkLimits, Decoder, LAST_CHUNK, TrailerWriter, chunk_into,
-};
+use corelane_http_proto::chunked::{self, ChunkLimits, Decoder, LAST_CHUNK, TrailerWriter, chunk_into};
 use corelane_http_proto::conn::{BodyPlan, ConnLimits, Next, ResponseBody, ServerConn, Step};
 use corelane_http_proto::date::DateCache;
 use corelane_http_proto::encode::{CONTINUE, ConnectionField, Framing, RequestStart};
@@ -28,7 +26,11 @@ struct Request {
 
 impl Request {
     fn target(&self) -> String {
-        format!("/{}{}", if self.ignored { "ignored" } else { "echo" }, if self.streamed { "?streamed" } else { "" })
+        format!(
+            "/{}{}",
+            if self.ignored { "ignored" } else { "echo" },
+            if self.streamed { "?streamed" } else { "" }
+        )
     }
 
     fn wire(&self) -> Vec<u8> {
@@ -44,13 +46,12 @@ impl Request {
             },
             connection: if self.is_last { ConnectionField::Close } else { ConnectionField::Omit },
         };
-        let mut wire = vec![0; 512];
+        let mut wire = Vec::new();
         let mut fields = start.encode(&mut wire).unwrap();
         if self.expects {
             fields.field(b"expect", b"100-continue").unwrap();
         }
-        let len = fields.finish();
-        wire.truncate(len);
+        fields.finish();
         let Some(sizes) = &self.chunks else {
             wire.extend_from_slice(&self.body);
             return wire;
@@ -58,15 +59,13 @@ impl Request {
         let mut rest = &self.body[..];
         for &size in sizes.iter().chain([&usize::MAX]) {
             let (data, behind) = rest.split_at(size.min(rest.len()));
-            write_chunk(&mut wire, data);
+            chunk_into(&mut wire, data).unwrap();
             rest = behind;
         }
         if self.has_trailer {
-            let mut end = [0; 64];
-            let mut trailers = TrailerWriter::new(&mut end).unwrap();
+            let mut trailers = TrailerWriter::new(&mut wire).unwrap();
             trailers.field(b"x-sum", b"1").unwrap();
-            let len = trailers.finish();
-            wire.extend_from_slice(&end[..len]);
+            trailers.finish();
         } else {
             wire.extend_from_slice(LAST_CHUNK);
         }
@@ -81,13 +80,6 @@ impl Request {
             (_, false) => [self.method.as_bytes(), b" ", &self.body].concat(),
         }
     }
-}
-
-fn write_chunk(wire: &mut Vec<u8>, data: &[u8]) {
-    let start = wire.len();
-    wire.resize(start + data.len() + CHUNK_OVERHEAD_MAX, 0);
-    let len = chunk_into(&mut wire[start..], data).unwrap();
-    wire.truncate(start + len);
 }
 
 struct Server {
@@ -159,11 +151,10 @@ impl Server {
     }
 
     fn answer(&mut self, body: &[u8]) {
-        let length = if self.streamed { ResponseBody::Unknown } else { ResponseBody::Exact(body.len() as u64) };
+        let length =
+            if self.streamed { ResponseBody::Unknown } else { ResponseBody::Exact(body.len() as u64) };
         let response = self.conn.respond(200, length).unwrap();
-        let mut head = [0; 512];
-        let len = response.start.encode(&mut head, Some(&self.date)).unwrap().finish();
-        self.sent.extend_from_slice(&head[..len]);
+        response.start.encode(&mut self.sent, Some(&self.date)).unwrap().finish();
         match response.body {
             BodyPlan::Skip => {}
             BodyPlan::Plain => {
@@ -172,7 +163,7 @@ impl Server {
             }
             BodyPlan::Chunked => {
                 for data in body.chunks(7) {
-                    write_chunk(&mut self.sent, data);
+                    chunk_into(&mut self.sent, data).unwrap();
                 }
                 self.sent.extend_from_slice(LAST_CHUNK);
             }

@@ -1,6 +1,7 @@
 //! What the application or the caller gets wrong must not reach the wire.
 
 use corelane_http_proto::conn::{ConnLimits, Next, RespondError, ResponseBody, ServerConn, Step};
+use corelane_http_proto::encode::{ConnectionField, Framing, ResponseStart};
 use corelane_http_proto::head::RequestHead;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
@@ -44,7 +45,8 @@ fn rfc9110_15_2_interim_and_final_codes_are_told_apart() {
     for status in [0, 99, 100, 101, 200, 600] {
         assert_eq!(conn.interim(status), Err(RespondError::Status), "{status}");
     }
-    assert_eq!(conn.interim(103).unwrap().status, 103);
+    let hints = ResponseStart { status: 103, framing: Framing::Omit, connection: ConnectionField::Omit };
+    assert_eq!(conn.interim(103), Ok(hints));
     assert!(conn.can_respond(), "an interim answer changes nothing");
 
     let mut old = ServerConn::new(ConnLimits::default());

@@ -23,16 +23,37 @@ fn rfc9112_9_3_persistence_follows_version_and_field() {
     use ConnectionField::{Close, KeepAlive, Omit};
     for (why, input, body, want) in [
         ("1.1 stays", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", ResponseBody::Exact(2), (Omit, Next::Request)),
-        ("1.1 closes when told", "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n", ResponseBody::Exact(2),
-            (Close, Next::Close)),
-        ("in any case, in a list", "GET / HTTP/1.1\r\nhost: h\r\nconnection: foo, Close\r\n\r\n", ResponseBody::Exact(2),
-            (Close, Next::Close)),
+        (
+            "1.1 closes when told",
+            "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
+            ResponseBody::Exact(2),
+            (Close, Next::Close),
+        ),
+        (
+            "in any case, in a list",
+            "GET / HTTP/1.1\r\nhost: h\r\nconnection: foo, Close\r\n\r\n",
+            ResponseBody::Exact(2),
+            (Close, Next::Close),
+        ),
         ("1.0 closes", "GET / HTTP/1.0\r\n\r\n", ResponseBody::Exact(2), (Close, Next::Close)),
-        ("1.0 stays when asked, and is told so", "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
-            ResponseBody::Exact(2), (KeepAlive, Next::Request)),
-        ("1.0 cannot stay when the end of the connection ends the body", "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
-            ResponseBody::Unknown, (Close, Next::Linger)),
-        ("1.1 stays behind chunks", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", ResponseBody::Unknown, (Omit, Next::Request)),
+        (
+            "1.0 stays when asked, and is told so",
+            "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
+            ResponseBody::Exact(2),
+            (KeepAlive, Next::Request),
+        ),
+        (
+            "1.0 cannot stay when the end of the connection ends the body",
+            "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
+            ResponseBody::Unknown,
+            (Close, Next::Linger),
+        ),
+        (
+            "1.1 stays behind chunks",
+            "GET / HTTP/1.1\r\nhost: h\r\n\r\n",
+            ResponseBody::Unknown,
+            (Omit, Next::Request),
+        ),
     ] {
         let app = |_: &str| Reply { body, ..Reply::OK };
         let log = play_all_ways(input.as_bytes(), false, ConnLimits::default(), app, why);
