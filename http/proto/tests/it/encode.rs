@@ -134,11 +134,7 @@ fn injected_and_contradicting_fields_are_refused() {
             );
         }
         fields.finish();
-        assert_eq!(
-            out,
-            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-            "{why}: nothing of it is sent"
-        );
+        assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "{why}: nothing of it is sent");
     }
 }
 
