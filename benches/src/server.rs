@@ -1,0 +1,115 @@
+//! A server process: started, awaited and ended.
+//!
+//! ```
+//! let request = corelane_benches::server::request("/plaintext");
+//! assert!(request.starts_with(b"GET /plaintext HTTP/1.1\r\n"));
+//! ```
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::answer::Checker;
+use crate::host;
+
+/// Longest time a server may take to answer its first request.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// A running server; dropping it ends it.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `command` pinned to `core` and waits until it answers `GET path` on `address` with `body`.
+    ///
+    /// # Errors
+    /// If the program does not start, ends by itself, or has not answered rightly within 10 s.
+    pub fn start(
+        command: &mut Command,
+        address: SocketAddr,
+        core: usize,
+        path: &str,
+        body: &str,
+    ) -> io::Result<Self> {
+        let mut server = Self { child: host::spawn_pinned(command, core)?, address };
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            match ask(address, path, body) {
+                Ok(()) => return Ok(server),
+                Err(error) if Instant::now() > deadline || !server.is_running() => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// True while it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The request all load is made of.
+#[must_use]
+pub fn request(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
+/// Sends one request over `stream` and reads its whole answer.
+///
+/// # Errors
+/// If the answer is not the expected one.
+pub fn exchange(stream: &mut TcpStream, request: &[u8], checker: &mut Checker) -> io::Result<()> {
+    stream.write_all(request)?;
+    let mut input = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        input.extend_from_slice(&buffer[..length]);
+        let taken = checker.take(&input).map_err(io::Error::other)?;
+        if taken.answers > 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn ask(address: SocketAddr, path: &str, body: &str) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    exchange(&mut stream, &request(path), &mut Checker::new(Some(body.as_bytes().to_vec())))
+}
+
+/// A loopback port nobody listens on now. Another process could take it before the server does; then the start fails.
+///
+/// # Errors
+/// If no port is free.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+}
