@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use memchr::memchr;
+
 /// Most bytes the fields of one response may take together, line ends included (32 KiB).
 ///
 /// Half of the largest buffer class: a head always fits one buffer, with room for what the protocol adds.
@@ -81,7 +83,7 @@ impl Headers {
 
     /// Values of every field of this name (any case), in order.
     pub fn get_all<'r, 'n>(&'r self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
-        self.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        Lines(self.as_wire()).filter_map(move |line| value_of(line, name))
     }
 
     /// True if there is a field of this name (any case).
@@ -91,7 +93,11 @@ impl Headers {
 
     /// Every field in the order it is sent: name in lower case, value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        Lines(self.as_wire()).map(|line| (line.name, line.value))
+        Lines(self.as_wire()).filter_map(|line| {
+            let colon = memchr(b':', line)?;
+            let name = std::str::from_utf8(&line[..colon]).ok()?;
+            Some((name, &line[colon + SEPARATOR.len()..]))
+        })
     }
 
     /// Sets a field: earlier ones of this name go.
@@ -126,8 +132,8 @@ impl Headers {
         let block = self.own();
         let mut from = 0;
         while let Some(line) = Lines(&block[from..]).next() {
-            let bytes = line.bytes;
-            if line.name.eq_ignore_ascii_case(name) {
+            let bytes = line.len() + CRLF.len();
+            if value_of(line, name).is_some() {
                 block.drain(from..from + bytes);
             } else {
                 from += bytes;
@@ -137,18 +143,14 @@ impl Headers {
     }
 
     fn check(&self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
-        let kind = if name.is_empty() || !name.bytes().all(is_token_byte) {
+        let line_bytes = name.len() + SEPARATOR.len() + value.len() + CRLF.len();
+        let kind = if name.is_empty() || !name.bytes().all(|byte| TOKEN[usize::from(byte)]) {
             Kind::Name
-        } else if value.iter().any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f) {
+        } else if !is_value(value) {
             Kind::Value
-        } else if ["connection", "content-length", "transfer-encoding"]
-            .iter()
-            .any(|reserved| name.eq_ignore_ascii_case(reserved))
-        {
+        } else if is_framing(name) {
             Kind::Framing
-        } else if self.as_wire().len() + name.len() + value.len() + SEPARATOR.len() + CRLF.len()
-            > HEADERS_BYTES_MAX
-        {
+        } else if self.as_wire().len() + line_bytes > HEADERS_BYTES_MAX {
             Kind::TooLarge
         } else {
             return Ok(());
@@ -215,33 +217,58 @@ impl fmt::Debug for Headers {
 const SEPARATOR: &[u8; 2] = b": ";
 const CRLF: &[u8; 2] = b"\r\n";
 
-/// RFC 9110 §5.6.2 `tchar`.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// Which bytes may stand in a token (RFC 9110 §5.6.2 `tchar`).
+static TOKEN: [bool; 256] = {
+    let mut token = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        token[byte as usize] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        token[others[at] as usize] = true;
+        at += 1;
+    }
+    token
+};
+
+/// True without control bytes but tabs (RFC 9110 §5.5). Looks at all of it, which the compiler turns into vectors.
+fn is_value(value: &[u8]) -> bool {
+    !value.iter().fold(false, |bad, byte| bad | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))
 }
 
-/// Lines of a block, from its beginning.
+/// True for the fields that follow from the body and the connection.
+fn is_framing(name: &str) -> bool {
+    let framing = match name.len() {
+        10 => "connection",
+        14 => "content-length",
+        17 => "transfer-encoding",
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(framing)
+}
+
+/// The value of a line, if it is a field of this name.
+fn value_of<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let (found, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(SEPARATOR)?;
+    found.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+}
+
+/// Lines of a block from its beginning, without their CR LF.
 struct Lines<'a>(&'a [u8]);
 
-struct Line<'a> {
-    name: &'a str,
-    value: &'a [u8],
-    /// Length of the line with its CR LF.
-    bytes: usize,
-}
-
 impl<'a> Iterator for Lines<'a> {
-    type Item = Line<'a>;
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<Line<'a>> {
-        // The invariant of the block: no value holds a CR, no name a colon.
-        let end = self.0.iter().position(|byte| *byte == b'\r')?;
-        let colon = self.0[..end].iter().position(|byte| *byte == b':')?;
-        let name = std::str::from_utf8(&self.0[..colon]).ok()?;
-        let value = &self.0[colon + SEPARATOR.len()..end];
-        let bytes = end + CRLF.len();
-        self.0 = &self.0[bytes..];
-        Some(Line { name, value, bytes })
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // The invariant of the block: no line holds a CR but at its end.
+        let end = memchr(b'\r', self.0)?;
+        let line = &self.0[..end];
+        self.0 = &self.0[end + CRLF.len()..];
+        Some(line)
     }
 }
 

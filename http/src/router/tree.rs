@@ -5,6 +5,8 @@
 //! routes may name the parameter of one place differently: `GET /users/{id}`, `GET /users/{user}/posts`. Patterns in
 //! parameters will be tried here, one after the other. A property test compares the two.
 
+use std::cmp::Ordering;
+
 use super::template::Segment;
 use crate::request::{ParamSpans, span_at};
 
@@ -14,7 +16,7 @@ pub(super) struct Tree<T> {
 }
 
 struct Node<T> {
-    /// Sorted by text. Binary search pays from about eight on and costs nothing below.
+    /// Sorted by [`order`].
     fixed: Vec<(Box<str>, Node<T>)>,
     param: Option<Box<Node<T>>>,
     /// For the templates that end here.
@@ -27,6 +29,16 @@ impl<T> Node<T> {
     const fn new() -> Node<T> {
         Node { fixed: Vec::new(), param: None, value: None, rest: None }
     }
+
+    /// Where the child of this text is, or where it would have to be.
+    fn position(&self, text: &[u8]) -> Result<usize, usize> {
+        self.fixed.binary_search_by(|(found, _)| order(found.as_bytes(), text))
+    }
+}
+
+/// By length, then by bytes: most comparisons are of two numbers.
+fn order(a: &[u8], b: &[u8]) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 impl<T> Tree<T> {
@@ -40,7 +52,7 @@ impl<T> Tree<T> {
         for segment in segments {
             node = match segment {
                 Segment::Static(text) => {
-                    let at = match node.fixed.binary_search_by(|(found, _)| found.cmp(text)) {
+                    let at = match node.position(text.as_bytes()) {
                         Ok(at) => at,
                         Err(at) => {
                             node.fixed.insert(at, (text.clone(), Node::new()));
@@ -98,7 +110,7 @@ fn walk<'t, T>(node: &'t Node<T>, path: &[u8], at: usize, params: &mut ParamSpan
     let len = rest.iter().position(|byte| *byte == b'/');
     let segment = &rest[..len.unwrap_or(rest.len())];
 
-    if let Ok(found) = node.fixed.binary_search_by(|(text, _)| text.as_bytes().cmp(segment))
+    if let Ok(found) = node.position(segment)
         && let Some(value) = go_on(&node.fixed[found].1, path, at, len, params)
     {
         return Some(value);
