@@ -126,6 +126,14 @@ impl Body {
         self.limit = bytes;
     }
 
+    /// The same with the limit of `other`, unless it has one of its own.
+    pub(crate) fn with_limit_of(mut self, other: &Body) -> Body {
+        if self.limit == u64::MAX {
+            self.limit_to(other.limit);
+        }
+        self
+    }
+
     /// Length in bytes of what is left, if it is known ahead.
     pub fn len(&self) -> Option<u64> {
         match &self.kind {

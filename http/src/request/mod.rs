@@ -232,12 +232,17 @@ impl Request {
     /// Takes the body out. A second taker's reads fail with
     /// [`BodyError::is_taken`](crate::body::BodyError::is_taken), unless a body was put back with [`Request::set_body`].
     pub fn take_body(&mut self) -> Body {
-        std::mem::replace(&mut self.parts_mut().body, Body::taken())
+        let place = &mut self.parts_mut().body;
+        let left = Body::taken().with_limit_of(place);
+        std::mem::replace(place, left)
     }
 
     /// Puts a body in the place of the one that is there: what a middleware does that has read or decoded it.
-    pub fn set_body(&mut self, body: Body) {
-        self.parts_mut().body = body;
+    ///
+    /// A body without a limit gets that of the one before: decoded data is not let grow over what the route takes.
+    pub fn set_body(&mut self, body: impl Into<Body>) {
+        let place = &mut self.parts_mut().body;
+        *place = body.into().with_limit_of(place);
     }
 
     /// The body; the rest of the request is dropped.

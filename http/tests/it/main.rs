@@ -6,5 +6,6 @@ mod support;
 mod extract;
 mod middleware;
 mod problem;
+mod properties;
 mod respond;
 mod routing;

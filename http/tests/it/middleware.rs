@@ -9,7 +9,7 @@ use corelane_http::body::Body;
 use corelane_http::middleware::{Middleware, Next};
 use corelane_http::request::Request;
 use corelane_http::response::{Response, StatusCode};
-use corelane_http::router::get;
+use corelane_http::router::{get, post};
 
 use crate::support::call;
 
@@ -118,11 +118,26 @@ fn a_layer_may_change_the_request_and_the_response() {
 fn a_layer_that_reads_the_body_puts_it_back() {
     async fn shout(mut request: Request, next: Next) -> Response {
         let body = request.take_body().bytes().await.unwrap();
-        request.set_body(Body::from(body.to_ascii_uppercase()));
+        request.set_body(body.to_ascii_uppercase());
         next.run(request).await
     }
     let service = App::new().post("/", async |body: Bytes| body).with(shout).into_service();
     assert_eq!(call(&service, Request::builder("POST", "/").body("abc")).body, "ABC");
+}
+
+#[test]
+fn what_a_layer_decodes_is_held_to_the_limit_of_the_route() {
+    async fn inflate(mut request: Request, next: Next) -> Response {
+        let body = request.take_body().bytes().await.unwrap();
+        request.set_body(Body::stream(Body::from(body.repeat(10))));
+        next.run(request).await
+    }
+    let app = |limit| {
+        let route = post(async |body: Bytes| body.len().to_string()).body_limit(limit);
+        App::new().route("/", route).with(inflate).into_service()
+    };
+    assert_eq!(call(&app(30), Request::builder("POST", "/").body("abc")).body, "30");
+    assert_eq!(call(&app(29), Request::builder("POST", "/").body("abc")).status, 413);
 }
 
 #[test]
