@@ -201,10 +201,8 @@ impl Decoder {
             _ if digits == 0 => return Err(ChunkError::SizeMissing),
             b'\r' => return Ok(State::SizeLineFeed { value, line }),
             b'\n' => return Err(ChunkError::BareLineEnd),
-            b';' if line < self.limits.size_line_bytes_max => {
-                return Ok(State::Extensions { value, line: line + 1, at: Extension::Start });
-            }
-            b';' => return Err(ChunkError::SizeLineTooLong),
+            // The limit is looked at with the next byte: no line ends here.
+            b';' => return Ok(State::Extensions { value, line: line + 1, at: Extension::Start }),
             _ => return Err(ChunkError::SizeNotHex),
         };
         if digits == DIGITS_MAX {

@@ -2,6 +2,8 @@
 
 use core::num::NonZeroU64;
 
+use bytes::BufMut;
+
 use super::is_forbidden_trailer;
 use crate::encode::error::Kind;
 use crate::encode::{EncodeError, FieldWriter, is_reserved};
@@ -58,24 +60,23 @@ impl SizeLine {
     }
 }
 
-/// Writes `data` as one chunk and returns how many bytes of `out` it took: none for empty data,
-/// whose chunk would end the body.
+/// Appends `data` as one chunk; nothing if they are empty, as that chunk would end the body.
 ///
 /// # Errors
 /// [`EncodeError::is_full`] if `out` has less room than the chunk takes, at most
 /// [`CHUNK_OVERHEAD_MAX`] bytes more than the data. Nothing is written then.
-pub fn chunk_into(out: &mut [u8], data: &[u8]) -> Result<usize, EncodeError> {
+pub fn chunk_into<B: BufMut>(out: &mut B, data: &[u8]) -> Result<(), EncodeError> {
     let Some(data_bytes) = NonZeroU64::new(data.len() as u64) else {
-        return Ok(0);
+        return Ok(());
     };
     let size = SizeLine::new(data_bytes);
-    let size = size.as_bytes();
-    let total = size.len() + data.len() + CHUNK_END.len();
-    let out = out.get_mut(..total).ok_or(Kind::Full)?;
-    out[..size.len()].copy_from_slice(size);
-    out[size.len()..total - CHUNK_END.len()].copy_from_slice(data);
-    out[total - CHUNK_END.len()..].copy_from_slice(CHUNK_END);
-    Ok(total)
+    if out.remaining_mut() < size.as_bytes().len() + data.len() + CHUNK_END.len() {
+        return Err(Kind::Full.into());
+    }
+    out.put_slice(size.as_bytes());
+    out.put_slice(data);
+    out.put_slice(CHUNK_END);
+    Ok(())
 }
 
 /// Writes the last chunk and the trailer fields behind it (RFC 9112 §7.1.2).
@@ -85,29 +86,32 @@ pub fn chunk_into(out: &mut [u8], data: &[u8]) -> Result<usize, EncodeError> {
 /// ```
 /// use corelane_http_proto::chunked::TrailerWriter;
 ///
-/// let mut out = [0; 64];
+/// let mut out = Vec::new();
 /// let mut trailers = TrailerWriter::new(&mut out)?;
 /// trailers.field(b"server-timing", b"db;dur=3")?;
 /// assert!(trailers.field(b"content-length", b"3").is_err());
-/// let len = trailers.finish();
-/// assert_eq!(&out[..len], b"0\r\nserver-timing: db;dur=3\r\n\r\n");
+/// trailers.finish();
+/// assert_eq!(out, b"0\r\nserver-timing: db;dur=3\r\n\r\n");
 /// # Ok::<(), corelane_http_proto::encode::EncodeError>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "a body is complete only after `finish`"]
-pub struct TrailerWriter<'o> {
-    fields: FieldWriter<'o>,
+pub struct TrailerWriter<'o, B> {
+    fields: FieldWriter<'o, B>,
 }
 
-impl<'o> TrailerWriter<'o> {
-    /// Begins with the last chunk at the front of `out`.
+impl<'o, B: BufMut> TrailerWriter<'o, B> {
+    /// Begins with the last chunk.
     ///
     /// # Errors
     /// [`EncodeError::is_full`] if `out` has not even room for a body's end without trailers.
-    pub fn new(out: &'o mut [u8]) -> Result<Self, EncodeError> {
-        let start = out.first_chunk_mut::<{ LAST_CHUNK.len() }>().ok_or(Kind::Full)?;
-        start.copy_from_slice(LAST_CHUNK);
-        Ok(Self { fields: FieldWriter::new(out, LAST_CHUNK.len() - CHUNK_END.len()) })
+    pub fn new(out: &'o mut B) -> Result<Self, EncodeError> {
+        if out.remaining_mut() < LAST_CHUNK.len() {
+            return Err(Kind::Full.into());
+        }
+        let (size_line, _blank_line) = LAST_CHUNK.split_at(LAST_CHUNK.len() - CHUNK_END.len());
+        out.put_slice(size_line);
+        Ok(Self { fields: FieldWriter::new(out) })
     }
 
     /// Appends `name: value`.
@@ -121,9 +125,8 @@ impl<'o> TrailerWriter<'o> {
         self.fields.field(name, value)
     }
 
-    /// Ends the body and returns how many bytes of the output its end took.
-    #[must_use = "this is how much of the output counts"]
-    pub fn finish(self) -> usize {
-        self.fields.finish()
+    /// Ends the body.
+    pub fn finish(self) {
+        self.fields.finish();
     }
 }

@@ -11,12 +11,12 @@
 //! ```
 //! use corelane_http_proto::chunked::{ChunkLimits, Decoder, LAST_CHUNK, Step, chunk_into};
 //!
-//! let mut wire = [0; 64];
-//! let mut len = chunk_into(&mut wire, b"hello, ")?;
-//! len += chunk_into(&mut wire[len..], b"chunks")?;
-//! wire[len..][..LAST_CHUNK.len()].copy_from_slice(LAST_CHUNK);
-//! let mut input = &wire[..len + LAST_CHUNK.len()];
+//! let mut wire = Vec::new();
+//! chunk_into(&mut wire, b"hello, ")?;
+//! chunk_into(&mut wire, b"chunks")?;
+//! wire.extend_from_slice(LAST_CHUNK);
 //!
+//! let mut input = &wire[..];
 //! let mut decoder = Decoder::new(ChunkLimits::default());
 //! let mut body = Vec::new();
 //! loop {

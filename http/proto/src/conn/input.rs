@@ -221,8 +221,8 @@ impl ServerConn {
     /// Tells that the peer has ended its side (RFC 9112 §9.6), once
     /// [`handle_input`](Self::handle_input) has nothing more to say about what came before.
     ///
-    /// A request that is complete still gets its answer. Close at once if nothing
-    /// [waits](Self::can_respond) for one and none is under way.
+    /// A request that is complete still gets its answer. What is to be done says the next
+    /// [`handle_input`](Self::handle_input): [`Step::AwaitResponse`], or [`Step::Over`].
     ///
     /// # Errors
     /// If the end comes in the middle of a request: [`ConnError::is_truncated`].

@@ -141,11 +141,11 @@ impl ServerConn {
         let answer = core::mem::replace(&mut self.answer, Answer::None);
         match answer {
             Answer::Length { left: 0 } | Answer::Streaming => {}
-            Answer::Switching => {
+            Answer::Switching if matches!(self.reading, Reading::Complete) => {
                 self.reading = Reading::Over(Next::Upgrade);
                 return Next::Upgrade;
             }
-            Answer::None | Answer::Due | Answer::Length { .. } => return self.close(),
+            Answer::None | Answer::Due | Answer::Length { .. } | Answer::Switching => return self.close(),
         }
         self.unflushed = self.unflushed.saturating_add(1);
         if self.request.persistence == Persistence::KeepAlive {

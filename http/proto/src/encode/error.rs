@@ -5,8 +5,7 @@ use core::fmt;
 /// Why a head could not be encoded.
 ///
 /// Either the output is too small ([`EncodeError::is_full`]), which more room cures, or the
-/// application asked for something that must not go on the wire, which nothing cures. What was
-/// already written to the output slice is of no use in either case: begin the head again.
+/// application asked for something that must not go on the wire, which nothing cures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: Kind,
@@ -25,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 impl EncodeError {
-    /// True if the only fault is the size of the output slice, so that the same head fits a larger one.
+    /// True if the only fault is the size of the output, so that the same head fits a larger one.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.kind == Kind::Full

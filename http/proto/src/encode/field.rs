@@ -1,26 +1,26 @@
 //! Field lines: the part of a head that the application decides.
 
+use bytes::BufMut;
+
 use super::error::{EncodeError, Kind};
 use crate::class::{is_field_value, is_token};
 
 /// Writes the fields of one head, then the blank line.
 ///
-/// Each method checks the room it needs; when one fails with [`EncodeError::is_full`], the whole
-/// head has to be encoded again into a larger slice, as the part written so far ends mid-head.
+/// A line that does not fit is not begun, and room for the blank line is always kept.
 #[derive(Debug)]
 #[must_use = "a head is complete only after `finish`"]
-pub struct FieldWriter<'o> {
-    out: &'o mut [u8],
-    /// Bytes written. Invariant: `at + 2 <= out.len()`, so that the blank line always fits.
-    at: usize,
+pub struct FieldWriter<'o, B> {
+    /// Invariant: has room for the blank line.
+    out: &'o mut B,
 }
 
-impl<'o> FieldWriter<'o> {
-    /// Goes on after `at` bytes that are already in `out`.
+impl<'o, B: BufMut> FieldWriter<'o, B> {
+    /// Goes on behind what is in `out`.
     #[inline]
-    pub(crate) fn new(out: &'o mut [u8], at: usize) -> Self {
-        debug_assert!(at + BLANK_LINE.len() <= out.len(), "the starts check room for the blank line");
-        Self { out, at }
+    pub(crate) fn new(out: &'o mut B) -> Self {
+        debug_assert!(out.remaining_mut() >= BLANK_LINE.len(), "the starts check room for the blank line");
+        Self { out }
     }
 
     /// Appends `name: value`. The name is sent as it is given; lower case is customary.
@@ -39,31 +39,27 @@ impl<'o> FieldWriter<'o> {
         if !is_field_value(value) {
             return Err(Kind::FieldValue.into());
         }
-        if is_reserved(name) {
-            return Err(Kind::ReservedField.into());
-        }
         self.danger_field(name, value)
     }
 
     /// Appends a field whose name and value somebody else has checked, such as the `HeaderName`
     /// and `HeaderValue` of the `http` crate, whose types only hold what [`FieldWriter::field`] accepts.
     ///
-    /// The caller also sees to it that no field of the framing passes. Debug builds check all of it.
+    /// Debug builds check it again.
     ///
     /// # Errors
-    /// Only [`EncodeError::is_full`].
+    /// If the field belongs to the framing, which no type tells, or the output is full.
     #[inline]
     pub fn danger_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-        debug_assert!(is_token(name) && is_field_value(value) && !is_reserved(name), "checked by the caller");
-        let line_bytes = name.len() + SEPARATOR.len() + value.len() + CRLF.len();
-        let line = self.reserve(line_bytes)?;
-        let (to_name, rest) = line.split_at_mut(name.len());
-        let (to_separator, rest) = rest.split_at_mut(SEPARATOR.len());
-        let (to_value, to_crlf) = rest.split_at_mut(value.len());
-        to_name.copy_from_slice(name);
-        to_separator.copy_from_slice(SEPARATOR);
-        to_value.copy_from_slice(value);
-        to_crlf.copy_from_slice(CRLF);
+        debug_assert!(is_token(name) && is_field_value(value), "checked by the caller");
+        if is_reserved(name) {
+            return Err(Kind::ReservedField.into());
+        }
+        self.check_room(name.len() + SEPARATOR.len() + value.len() + CRLF.len())?;
+        self.out.put_slice(name);
+        self.out.put_slice(SEPARATOR);
+        self.out.put_slice(value);
+        self.out.put_slice(CRLF);
         Ok(())
     }
 
@@ -73,30 +69,22 @@ impl<'o> FieldWriter<'o> {
     /// Only [`EncodeError::is_full`].
     #[inline]
     pub fn line(&mut self, line: FieldLine) -> Result<(), EncodeError> {
-        let to = self.reserve(line.0.len() + CRLF.len())?;
-        let (to_line, to_crlf) = to.split_at_mut(line.0.len());
-        to_line.copy_from_slice(line.0.as_bytes());
-        to_crlf.copy_from_slice(CRLF);
+        self.check_room(line.0.len() + CRLF.len())?;
+        self.out.put_slice(line.0.as_bytes());
+        self.out.put_slice(CRLF);
         Ok(())
     }
 
-    /// Ends the head with the blank line and returns its whole length in bytes.
+    /// Ends the head with the blank line.
     #[inline]
-    #[must_use = "this is how much of the output counts"]
-    pub fn finish(self) -> usize {
-        self.out[self.at..][..BLANK_LINE.len()].copy_from_slice(BLANK_LINE);
-        self.at + BLANK_LINE.len()
+    pub fn finish(self) {
+        self.out.put_slice(BLANK_LINE);
     }
 
-    /// The next `bytes` bytes of the output, counted as written, if the blank line still fits behind them.
+    /// Fails unless `bytes` bytes fit and the blank line behind them.
     #[inline]
-    fn reserve(&mut self, bytes: usize) -> Result<&mut [u8], EncodeError> {
-        let rest = &mut self.out[self.at..];
-        if rest.len() < bytes + BLANK_LINE.len() {
-            return Err(Kind::Full.into());
-        }
-        self.at += bytes;
-        Ok(&mut rest[..bytes])
+    fn check_room(&self, bytes: usize) -> Result<(), EncodeError> {
+        if self.out.remaining_mut() < bytes + BLANK_LINE.len() { Err(Kind::Full.into()) } else { Ok(()) }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The beginning of a request head, for the client side (RFC 9112 §3).
 
+use bytes::BufMut;
+
 use super::error::{EncodeError, Kind};
 use super::field::FieldWriter;
 use super::response::{BLANK_LINE_BYTES, CHUNKED, CLOSE, CONTENT_LENGTH, KEEP_ALIVE, UPGRADE};
 use super::{ConnectionField, Framing};
-use crate::class::{is_field_value, is_token, is_visible};
+use crate::class::{is_token, is_visible};
 
 /// All of a request head that the protocol decides.
 ///
@@ -18,12 +20,12 @@ use crate::class::{is_field_value, is_token, is_visible};
 ///     framing: Framing::Length(2),
 ///     connection: ConnectionField::Omit,
 /// };
-/// let mut out = [0; 256];
+/// let mut out = Vec::new();
 /// let mut fields = start.encode(&mut out)?;
 /// fields.field(b"content-type", b"application/json")?;
-/// let len = fields.finish();
+/// fields.finish();
 /// assert_eq!(
-///     &out[..len],
+///     out,
 ///     b"POST /items?dry-run=1 HTTP/1.1\r\n\
 ///       host: example.org\r\n\
 ///       content-length: 2\r\n\
@@ -50,15 +52,15 @@ impl RequestStart<'_> {
     ///
     /// # Errors
     /// If the method is not a token; if target or host hold a space, a control byte or a byte
-    /// from 0x80 on, or the target is empty; or if `out` is too small.
-    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<FieldWriter<'o>, EncodeError> {
+    /// from 0x80 on, or the target is empty; or if `out` is too small. Nothing is written then.
+    pub fn encode<'o, B: BufMut>(&self, out: &'o mut B) -> Result<FieldWriter<'o, B>, EncodeError> {
         if !is_token(self.method) {
             return Err(Kind::Method.into());
         }
         if self.target.is_empty() || !is_visible(self.target) {
             return Err(Kind::Target.into());
         }
-        if !is_visible(self.host) || !is_field_value(self.host) {
+        if !is_visible(self.host) {
             return Err(Kind::FieldValue.into());
         }
         let mut digits = itoa::Buffer::new();
@@ -86,14 +88,12 @@ impl RequestStart<'_> {
             connection,
         ];
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        if out.len() < bytes + BLANK_LINE_BYTES {
+        if out.remaining_mut() < bytes + BLANK_LINE_BYTES {
             return Err(Kind::Full.into());
         }
-        let mut at = 0;
         for part in parts {
-            out[at..][..part.len()].copy_from_slice(part);
-            at += part.len();
+            out.put_slice(part);
         }
-        Ok(FieldWriter::new(out, at))
+        Ok(FieldWriter::new(out))
     }
 }

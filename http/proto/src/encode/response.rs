@@ -1,5 +1,7 @@
 //! The beginning of a response head: status line, date, framing, connection.
 
+use bytes::BufMut;
+
 use super::error::{EncodeError, Kind};
 use super::field::FieldWriter;
 use super::status;
@@ -79,62 +81,41 @@ impl ResponseStart {
     /// a response that has its own (RFC 9110 §6.6.1).
     ///
     /// # Errors
-    /// If `out` has less than [`START_BYTES_MAX`] bytes, or the status is outside 100 to 599.
+    /// If `out` has less room than [`START_BYTES_MAX`], or the status is outside 100 to 599. Nothing is written then.
     #[inline]
-    pub fn encode<'o>(
+    pub fn encode<'o, B: BufMut>(
         &self,
-        out: &'o mut [u8],
+        out: &'o mut B,
         date: Option<&DateCache>,
-    ) -> Result<FieldWriter<'o>, EncodeError> {
-        let Some(start) = out.first_chunk_mut::<START_BYTES_MAX>() else {
+    ) -> Result<FieldWriter<'o, B>, EncodeError> {
+        if out.remaining_mut() < START_BYTES_MAX {
             return Err(Kind::Full.into());
-        };
-        let mut at = match date {
-            Some(date) if self.status == 200 => {
-                start[..OK_AND_DATE_BYTES].copy_from_slice(date.ok_and_date());
-                OK_AND_DATE_BYTES
+        }
+        match date {
+            // One copy for the beginning of nearly every response.
+            Some(date) if self.status == 200 => out.put_slice(date.ok_and_date()),
+            _ => {
+                out.put_slice(status::line(self.status).ok_or(Kind::Status)?);
+                if let Some(date) = date {
+                    out.put_slice(date.line());
+                }
             }
-            _ => status_and_date(start, self.status, date)?,
-        };
-        at = match self.framing {
-            Framing::Length(bytes) => content_length(start, at, bytes),
-            Framing::Chunked => put(start, at, CHUNKED),
-            Framing::Omit => at,
-        };
-        at = match self.connection {
-            ConnectionField::Omit => at,
-            ConnectionField::KeepAlive => put(start, at, KEEP_ALIVE),
-            ConnectionField::Close => put(start, at, CLOSE),
-            ConnectionField::Upgrade => put(start, at, UPGRADE),
-        };
-        Ok(FieldWriter::new(out, at))
+        }
+        match self.framing {
+            Framing::Length(bytes) => {
+                out.put_slice(CONTENT_LENGTH);
+                out.put_slice(itoa::Buffer::new().format(bytes).as_bytes());
+                out.put_slice(b"\r\n");
+            }
+            Framing::Chunked => out.put_slice(CHUNKED),
+            Framing::Omit => {}
+        }
+        match self.connection {
+            ConnectionField::Omit => {}
+            ConnectionField::KeepAlive => out.put_slice(KEEP_ALIVE),
+            ConnectionField::Close => out.put_slice(CLOSE),
+            ConnectionField::Upgrade => out.put_slice(UPGRADE),
+        }
+        Ok(FieldWriter::new(out))
     }
-}
-
-/// Every start but the commonest.
-fn status_and_date(
-    start: &mut [u8; START_BYTES_MAX],
-    status: u16,
-    date: Option<&DateCache>,
-) -> Result<usize, EncodeError> {
-    let line = status::line(status).ok_or(Kind::Status)?;
-    // The padding of the line goes along, because a copy of fixed size is cheaper; what follows overwrites it.
-    start[..status::LINE_BYTES_MAX].copy_from_slice(&line.text);
-    Ok(date.map_or(line.len, |date| put(start, line.len, date.line())))
-}
-
-#[inline]
-pub(super) fn content_length(start: &mut [u8; START_BYTES_MAX], at: usize, bytes: u64) -> usize {
-    let at = put(start, at, CONTENT_LENGTH);
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(bytes).as_bytes();
-    start[at..][..digits.len()].copy_from_slice(digits);
-    put(start, at + digits.len(), b"\r\n")
-}
-
-/// Copies `from` to `start[at..]` and returns where it ends. Inlined, the copy has a constant size.
-#[inline(always)]
-fn put<const N: usize>(start: &mut [u8; START_BYTES_MAX], at: usize, from: &[u8; N]) -> usize {
-    start[at..][..N].copy_from_slice(from);
-    at + N
 }

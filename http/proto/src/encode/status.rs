@@ -7,23 +7,24 @@ pub(super) const LINE_BYTES_MAX: usize = 48;
 const FIRST: u16 = 100;
 const LAST: u16 = 599;
 
-/// A status line with CRLF, padded to a fixed size so that writing it is three vector moves, not a `memcpy` call.
+/// A status line with CRLF.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct StatusLine {
-    /// The line; what follows `len` is padding and gets overwritten by the fields.
-    pub(super) text: [u8; LINE_BYTES_MAX],
+struct StatusLine {
+    /// The line, then padding.
+    text: [u8; LINE_BYTES_MAX],
     /// Bytes of `text` that count. Invariant: `len <= LINE_BYTES_MAX`.
-    pub(super) len: usize,
+    len: usize,
 }
 
 /// One line per code, a cache line each: no search, and the codes not in use are never touched.
 static LINES: [StatusLine; (LAST - FIRST + 1) as usize] = render_all();
 
-/// The line of `code`, or none if it is outside 100 to 599.
+/// The line of `code` with its CRLF, or none if it is outside 100 to 599.
 #[inline]
-pub(super) fn line(code: u16) -> Option<&'static StatusLine> {
-    LINES.get(usize::from(code.checked_sub(FIRST)?))
+pub(super) fn line(code: u16) -> Option<&'static [u8]> {
+    let line = LINES.get(usize::from(code.checked_sub(FIRST)?))?;
+    Some(&line.text[..line.len])
 }
 
 /// The registered reason phrase of a status code, or the empty string for a code that has none.
