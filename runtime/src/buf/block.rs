@@ -7,7 +7,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 /// Block sizes kept, in bytes. Larger ones go to the allocator each time.
@@ -91,7 +91,7 @@ pub(super) unsafe fn give_back(block: NonNull<u8>, wanted: Layout) {
 }
 
 /// A box in a recycled block.
-pub(crate) struct LocalBox<T> {
+pub(super) struct LocalBox<T> {
     value: NonNull<T>,
     /// Blocks stay on their thread.
     not_send: PhantomData<*const T>,
@@ -100,7 +100,7 @@ pub(crate) struct LocalBox<T> {
 impl<T> LocalBox<T> {
     const NOT_ZERO_SIZED: () = assert!(size_of::<T>() > 0, "a zero-sized value needs no block");
 
-    pub(crate) fn new(value: T) -> LocalBox<T> {
+    pub(super) fn new(value: T) -> LocalBox<T> {
         let () = Self::NOT_ZERO_SIZED;
         let block = take(Layout::new::<T>()).cast::<T>();
         // SAFETY: the block is large and aligned enough for a `T`, and ours.
@@ -137,6 +137,14 @@ impl<T> Deref for LocalBox<T> {
     fn deref(&self) -> &T {
         // SAFETY: the block holds a value for as long as the box lives.
         unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> DerefMut for LocalBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the block holds a value for as long as the box lives, and the box is its only
+        // owner.
+        unsafe { self.value.as_mut() }
     }
 }
 

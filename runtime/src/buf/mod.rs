@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod block;
 mod chunk;
 mod lease;
@@ -35,7 +36,7 @@ pub use self::local_box::LocalBoxFuture;
 pub use self::pool::{PoolExhausted, PoolStats, pool_stats};
 pub use self::view::View;
 
-pub(crate) use self::block::LocalBox;
+pub(crate) use self::batch::Batch;
 pub(crate) use self::pool::{set_bytes_max, trim};
 
 /// Capacity of a lease large enough for most request heads, in bytes.

@@ -25,7 +25,7 @@ use std::rc::Rc;
 
 pub(crate) use self::bell::Bell;
 
-use crate::buf::{Chunk, Chunks, Lease};
+use crate::buf::{Batch, Chunk, Lease};
 use crate::executor::Core;
 use crate::launch::{DriverChoice, RingFlags};
 use crate::net::{Shutdown, SocketState};
@@ -115,13 +115,12 @@ impl Socket {
     }
 
     /// Receives into a lease of the driver's choice; empty at the end of the stream. While nothing
-    /// arrives for long, no lease is held.
+    /// arrives no lease is held.
     ///
-    /// `state` is where the driver leaves word that the wheel needs: when to look at the wait.
     /// Dropping the future loses no byte: what had arrived is received by the next call.
-    pub(crate) async fn recv(&mut self, state: &SocketState) -> io::Result<Lease> {
+    pub(crate) async fn recv(&mut self) -> io::Result<Lease> {
         match self {
-            Socket::Monoio(socket) => socket.recv(state).await,
+            Socket::Monoio(socket) => socket.recv().await,
         }
     }
 
@@ -139,14 +138,10 @@ impl Socket {
         }
     }
 
-    /// As [`send`](Self::send), over several chunks; `from` counts from the start of the first.
-    pub(crate) fn send_vectored(
-        &mut self,
-        chunks: Chunks,
-        from: usize,
-    ) -> impl Future<Output = (io::Result<usize>, Chunks)> {
+    /// As [`send`](Self::send), over several chunks. The caller advances the batch.
+    pub(crate) fn send_vectored(&mut self, batch: Batch) -> impl Future<Output = (io::Result<usize>, Batch)> {
         match self {
-            Socket::Monoio(socket) => socket.send_vectored(chunks, from),
+            Socket::Monoio(socket) => socket.send_vectored(batch),
         }
     }
 

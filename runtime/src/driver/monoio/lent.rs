@@ -6,9 +6,9 @@
 //! the heap and do not move.
 
 use std::io;
-use std::ptr;
+use std::os::fd::RawFd;
 
-use crate::buf::{Chunk, Chunks, Lease, LocalBox};
+use crate::buf::{Batch, Chunk, Lease};
 use crate::executor::Core;
 
 /// Counts one buffer in the kernel's hands.
@@ -91,69 +91,41 @@ unsafe impl monoio::buf::IoBuf for Sending {
     }
 }
 
-/// Vectors in one send at most; longer lists are sent in several. As many as make the boxed list
-/// fill its block of 256 bytes.
-const VECTORS: usize = 15;
-
-/// Several chunks being sent, from some byte on.
-///
-/// The vectors are boxed because the kernel reads them when the operation is submitted, which is
-/// later than the wrapper's last move.
+/// Several chunks being sent.
 pub(super) struct SendingAll {
-    chunks: Chunks,
-    vectors: LocalBox<Vectors>,
+    batch: Batch,
     _lent: Lent,
 }
 
-struct Vectors {
-    used: usize,
-    list: [libc::iovec; VECTORS],
-}
-
 impl SendingAll {
-    pub(super) fn new(chunks: Chunks, mut from: usize) -> SendingAll {
-        let empty = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-        let mut vectors = Vectors { used: 0, list: [empty; VECTORS] };
-        for chunk in &chunks {
-            if vectors.used == VECTORS {
-                break;
-            }
-            let skip = from.min(chunk.len());
-            from -= skip;
-            let rest = &chunk[skip..];
-            if !rest.is_empty() {
-                vectors.list[vectors.used] =
-                    libc::iovec { iov_base: rest.as_ptr().cast_mut().cast(), iov_len: rest.len() };
-                vectors.used += 1;
-            }
-        }
-        SendingAll { chunks, vectors: LocalBox::new(vectors), _lent: Lent::new() }
+    pub(super) fn new(batch: Batch) -> SendingAll {
+        SendingAll { batch, _lent: Lent::new() }
     }
 
-    pub(super) fn into_chunks(self) -> Chunks {
-        self.chunks
+    pub(super) fn into_batch(self) -> Batch {
+        self.batch
     }
 }
 
-// SAFETY: the vectors are boxed and point to bytes that the chunks keep outside themselves (see
-// `Sending`); `SmallVec` moving its chunks does not move those bytes.
+// SAFETY: the vectors and the chunks are in the batch's block, which does not move with the
+// wrapper; the vectors point to bytes that the chunks keep outside themselves (see `Sending`).
 unsafe impl monoio::buf::IoVecBuf for SendingAll {
     fn read_iovec_ptr(&self) -> *const libc::iovec {
-        self.vectors.list.as_ptr()
+        self.batch.vectors().0
     }
 
     fn read_iovec_len(&self) -> usize {
-        self.vectors.used
+        self.batch.vectors().1
     }
 }
 
 /// Receives what is there, without waiting.
-pub(super) fn recv_now(fd: std::os::fd::RawFd, lease: &mut Lease) -> io::Result<usize> {
+pub(super) fn recv_now(fd: RawFd, mut lease: Lease) -> io::Result<Lease> {
     let room = lease.spare();
     // SAFETY: the room is ours to write for its length during the call.
     let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT) };
     let Ok(n) = usize::try_from(n) else { return Err(io::Error::last_os_error()) };
     // SAFETY: the kernel wrote `n` bytes at the start of the room.
     unsafe { lease.filled(n) };
-    Ok(n)
+    Ok(lease)
 }
