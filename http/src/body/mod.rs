@@ -72,10 +72,12 @@ enum Kind {
 
 impl Body {
     /// No body.
+    #[inline]
     pub const fn empty() -> Body {
         Body::of(Kind::Empty)
     }
 
+    #[inline]
     const fn of(kind: Kind) -> Body {
         Body { kind, left: u64::MAX, limit: u64::MAX }
     }
@@ -135,6 +137,7 @@ impl Body {
     }
 
     /// Length in bytes of what is left, if it is known ahead.
+    #[inline]
     pub fn len(&self) -> Option<u64> {
         match &self.kind {
             Kind::Empty | Kind::Taken => Some(0),
@@ -155,6 +158,7 @@ impl Body {
     }
 
     /// The body if all of it is at hand: what the connection writes together with the head.
+    #[inline]
     pub(crate) fn take_full(&mut self) -> Option<Chunk> {
         match std::mem::replace(&mut self.kind, Kind::Empty) {
             Kind::Full(chunk) => Some(chunk),
@@ -283,6 +287,7 @@ impl fmt::Debug for Body {
 }
 
 impl From<Chunk> for Body {
+    #[inline]
     fn from(chunk: Chunk) -> Body {
         if chunk.is_empty() { Body::empty() } else { Body::of(Kind::Full(chunk)) }
     }
@@ -291,6 +296,7 @@ impl From<Chunk> for Body {
 macro_rules! from_chunk {
     ($($kind:ty),*) => {$(
         impl From<$kind> for Body {
+            #[inline]
             fn from(whole: $kind) -> Body {
                 Body::from(Chunk::from(whole))
             }
@@ -301,12 +307,14 @@ macro_rules! from_chunk {
 from_chunk!(Lease, View, Bytes, Vec<u8>, &'static [u8]);
 
 impl From<&'static str> for Body {
+    #[inline]
     fn from(text: &'static str) -> Body {
         Body::from(text.as_bytes())
     }
 }
 
 impl From<String> for Body {
+    #[inline]
     fn from(text: String) -> Body {
         Body::from(text.into_bytes())
     }

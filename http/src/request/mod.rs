@@ -81,6 +81,7 @@ impl Request {
         Request { parts: Some(parts) }
     }
 
+    #[inline]
     fn parts(&self) -> &Parts {
         match &self.parts {
             Some(parts) => parts,
@@ -88,6 +89,7 @@ impl Request {
         }
     }
 
+    #[inline]
     fn parts_mut(&mut self) -> &mut Parts {
         match &mut self.parts {
             Some(parts) => parts,
@@ -96,11 +98,13 @@ impl Request {
     }
 
     /// The bytes of the head, which the spans point into.
+    #[inline]
     fn bytes(&self) -> &[u8] {
         self.parts().bytes.as_deref().unwrap_or_default()
     }
 
     /// The parsed head: spans into [`Request::head_bytes`].
+    #[inline]
     pub fn head(&self) -> &RequestHead {
         &self.parts().head
     }
@@ -111,6 +115,7 @@ impl Request {
     }
 
     /// The method.
+    #[inline]
     pub fn method(&self) -> http::Method {
         use http::Method as M;
         match self.head().method() {
@@ -129,6 +134,7 @@ impl Request {
     }
 
     /// The path as it was sent, percent-encoded, without the query.
+    #[inline]
     pub fn path(&self) -> &str {
         self.head().path().str_of(self.bytes()).unwrap_or_default()
     }
@@ -251,6 +257,7 @@ impl Request {
     }
 
     /// What the router has found.
+    #[inline]
     pub(crate) fn set_route(&mut self, route: &Rc<Route>, params: &ParamSpans) {
         let parts = self.parts_mut();
         parts.params = *params;
@@ -261,6 +268,7 @@ impl Request {
     }
 
     /// Where the path stands in the head.
+    #[inline]
     pub(crate) fn path_span(&self) -> Span {
         self.head().path()
     }
@@ -271,6 +279,7 @@ impl Request {
 }
 
 impl Drop for Request {
+    #[inline]
     fn drop(&mut self) {
         if let Some(parts) = self.parts.take() {
             parts::give_back(parts);

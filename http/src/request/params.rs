@@ -19,6 +19,7 @@ pub(crate) struct ParamSpans {
 }
 
 impl ParamSpans {
+    #[inline]
     pub(crate) const fn new() -> ParamSpans {
         ParamSpans { spans: [Span::new(0, 0); PARAMS_MAX], len: 0 }
     }
@@ -28,6 +29,7 @@ impl ParamSpans {
     }
 
     /// Adds one. Templates have at most [`PARAMS_MAX`], which is checked when they are registered.
+    #[inline]
     pub(crate) fn push(&mut self, span: Span) {
         self.spans[usize::from(self.len)] = span;
         self.len += 1;
@@ -43,6 +45,7 @@ impl ParamSpans {
     }
 
     /// Counts the offsets from `by` bytes earlier: from the beginning of the head instead of the path.
+    #[inline]
     pub(crate) fn shift(&mut self, by: usize) {
         for span in &mut self.spans[..usize::from(self.len)] {
             *span = span_at(span.start() + by, span.len());

@@ -56,34 +56,40 @@ const OCTETS: &str = "content-type: application/octet-stream\r\n";
 )]
 pub trait IntoResponse {
     /// The response.
+    #[inline]
     fn into_response(self) -> Response;
 }
 
 impl IntoResponse for Response {
+    #[inline]
     fn into_response(self) -> Response {
         self
     }
 }
 
 impl IntoResponse for () {
+    #[inline]
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
     }
 }
 
 impl IntoResponse for Infallible {
+    #[inline]
     fn into_response(self) -> Response {
         match self {}
     }
 }
 
 impl IntoResponse for StatusCode {
+    #[inline]
     fn into_response(self) -> Response {
         Response::new(Body::empty()).with_status(self)
     }
 }
 
 impl IntoResponse for Body {
+    #[inline]
     fn into_response(self) -> Response {
         Response::new(self)
     }
@@ -92,6 +98,7 @@ impl IntoResponse for Body {
 macro_rules! whole {
     ($lines:ident: $($kind:ty),*) => {$(
         impl IntoResponse for $kind {
+            #[inline]
             fn into_response(self) -> Response {
                 Response::with_static_headers(self, $lines)
             }
@@ -103,6 +110,7 @@ whole!(TEXT: &'static str, String);
 whole!(OCTETS: &'static [u8], Vec<u8>, Bytes, Lease, View, Chunk);
 
 impl IntoResponse for Cow<'static, str> {
+    #[inline]
     fn into_response(self) -> Response {
         match self {
             Cow::Borrowed(text) => text.into_response(),
@@ -123,12 +131,14 @@ impl IntoResponse for Cow<'static, str> {
 pub struct Html<T>(pub T);
 
 impl<T: Into<Body>> IntoResponse for Html<T> {
+    #[inline]
     fn into_response(self) -> Response {
         Response::with_static_headers(self.0, HTML)
     }
 }
 
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    #[inline]
     fn into_response(self) -> Response {
         match self {
             Ok(value) => value.into_response(),
@@ -139,6 +149,7 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
 
 /// `None` is 404: what a look-up by a key that the client gave usually means.
 impl<T: IntoResponse> IntoResponse for Option<T> {
+    #[inline]
     fn into_response(self) -> Response {
         match self {
             Some(value) => value.into_response(),
@@ -148,6 +159,7 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
 }
 
 impl<T: IntoResponse> IntoResponse for Box<T> {
+    #[inline]
     fn into_response(self) -> Response {
         (*self).into_response()
     }

@@ -53,17 +53,20 @@ enum Block {
 
 impl Headers {
     /// No fields.
+    #[inline]
     pub const fn new() -> Headers {
         Headers { block: Block::Static(b"") }
     }
 
     /// Takes lines that are in wire form already. Debug builds check the first.
+    #[inline]
     pub(crate) const fn from_static(block: &'static str) -> Headers {
         debug_assert!(matches!(block.as_bytes(), [.., b'\r', b'\n']), "each line ends with CR LF");
         Headers { block: Block::Static(block.as_bytes()) }
     }
 
     /// All lines as they go on the wire, each with its CR LF, without the blank line that ends a head.
+    #[inline]
     pub fn as_wire(&self) -> &[u8] {
         match &self.block {
             Block::Static(block) => block,
@@ -189,6 +192,7 @@ impl Default for Headers {
 }
 
 impl Drop for Headers {
+    #[inline]
     fn drop(&mut self) {
         if let Block::Own(block) = &mut self.block
             && block.capacity() <= KEPT_CAPACITY_MAX

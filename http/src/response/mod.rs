@@ -43,6 +43,7 @@ pub struct Response {
 
 impl Response {
     /// 200 with this body and no fields.
+    #[inline]
     pub fn new(body: impl Into<Body>) -> Response {
         Response {
             status: StatusCode::OK,
@@ -72,6 +73,7 @@ impl Response {
     }
 
     /// With lines that are in wire form already.
+    #[inline]
     pub(crate) fn with_static_headers(body: impl Into<Body>, lines: &'static str) -> Response {
         let mut response = Response::new(body);
         response.headers = Headers::from_static(lines);
@@ -79,6 +81,7 @@ impl Response {
     }
 
     /// The status.
+    #[inline]
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -90,17 +93,20 @@ impl Response {
 
     /// The same with another status.
     #[must_use]
+    #[inline]
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.status = status;
         self
     }
 
     /// The fields.
+    #[inline]
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
 
     /// The fields, to be changed.
+    #[inline]
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
     }
@@ -115,6 +121,7 @@ impl Response {
     }
 
     /// The body.
+    #[inline]
     pub fn body(&self) -> &Body {
         &self.body
     }

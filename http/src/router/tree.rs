@@ -30,6 +30,15 @@ impl<T> Node<T> {
         Node { fixed: Vec::new(), param: None, value: None, rest: None }
     }
 
+    /// The child of this text. A few are looked at one after the other, as their lengths alone tell most apart;
+    /// of many, half is left out at each step.
+    fn child(&self, text: &[u8]) -> Option<&Node<T>> {
+        if self.fixed.len() <= 8 {
+            return self.fixed.iter().find(|(found, _)| found.as_bytes() == text).map(|(_, child)| child);
+        }
+        self.position(text).ok().map(|at| &self.fixed[at].1)
+    }
+
     /// Where the child of this text is, or where it would have to be.
     fn position(&self, text: &[u8]) -> Result<usize, usize> {
         self.fixed.binary_search_by(|(found, _)| order(found.as_bytes(), text))
@@ -110,8 +119,8 @@ fn walk<'t, T>(node: &'t Node<T>, path: &[u8], at: usize, params: &mut ParamSpan
     let len = rest.iter().position(|byte| *byte == b'/');
     let segment = &rest[..len.unwrap_or(rest.len())];
 
-    if let Ok(found) = node.position(segment)
-        && let Some(value) = go_on(&node.fixed[found].1, path, at, len, params)
+    if let Some(child) = node.child(segment)
+        && let Some(value) = go_on(child, path, at, len, params)
     {
         return Some(value);
     }
@@ -211,6 +220,19 @@ mod tests {
             ("empty", "", None),
         ] {
             assert_eq!(find(&tree, path), want, "{why}: {path}");
+        }
+    }
+
+    #[test]
+    fn many_children_are_all_found() {
+        let templates: Vec<&'static str> =
+            (0..200).map(|n| &*Box::leak(format!("/{}", n * n * 7).into_boxed_str())).collect();
+        for count in [1, 8, 9, 200] {
+            let tree = tree(&templates[..count]);
+            for (at, template) in templates.iter().enumerate() {
+                let want = (at < count).then_some((*template, vec![]));
+                assert_eq!(find(&tree, template), want, "{template} of {count}");
+            }
         }
     }
 
