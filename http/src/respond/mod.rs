@@ -56,7 +56,6 @@ const OCTETS: &str = "content-type: application/octet-stream\r\n";
 )]
 pub trait IntoResponse {
     /// The response.
-    #[inline]
     fn into_response(self) -> Response;
 }
 
