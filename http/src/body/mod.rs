@@ -223,7 +223,7 @@ impl Body {
     /// The whole body in one piece. Nothing is copied if it came as one.
     ///
     /// # Cancellation
-    /// What was read is lost, and so is the request: the connection is closed after the answer.
+    /// What was read is lost. The connection throws the rest away if it is short, and closes after the answer if not.
     ///
     /// # Errors
     /// See [`BodyError`]; the limit is the route's (2 MiB), or that of [`Body::limit_to`].

@@ -14,6 +14,7 @@ use corelane_http::problem::Problem;
 use corelane_http::request::Request;
 use corelane_http::response::StatusCode;
 use corelane_http::router::post;
+use corelane_runtime::buf::pool_stats;
 use corelane_runtime::net::PeerAddr;
 use http::{Method, Version};
 use serde::de::DeserializeOwned;
@@ -408,4 +409,17 @@ fn handlers_take_up_to_eight_arguments_and_need_not_be_send() {
     }
     let service = App::new().state(Counter(Cell::new(5))).post("/", eight).into_service();
     assert_eq!(call(&service, Request::builder("POST", "/").body("abc")).body, "POST 5 3");
+}
+
+#[test]
+fn a_handler_that_waits_holds_no_buffer_of_its_request() {
+    let service =
+        App::new().get("/{n}", async |Path(_): Path<u8>| std::future::pending::<()>().await).into_service();
+    let before = pool_stats().leases_in_use;
+    let request = Request::builder("GET", "/1").build();
+    assert_eq!(pool_stats().leases_in_use, before + 1);
+    let mut answer = service.call(request);
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::Pin::new(&mut answer).poll(cx).is_pending());
+    assert_eq!(pool_stats().leases_in_use, before);
 }
