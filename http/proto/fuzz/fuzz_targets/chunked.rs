@@ -22,7 +22,10 @@ fn decode(input: &[u8], piece: usize, limits: ChunkLimits) -> Seen {
         let unread = &input[start..received];
         let consumed = match decoder.decode(unread) {
             Ok(Step::NeedMore { consumed }) => {
-                assert!(unread.len() - consumed <= usize::from(limits.trailer_bytes_max), "what is kept is bounded");
+                assert!(
+                    unread.len() - consumed <= usize::from(limits.trailer_bytes_max),
+                    "what is kept is bounded"
+                );
                 start += consumed;
                 if received == input.len() {
                     return seen;

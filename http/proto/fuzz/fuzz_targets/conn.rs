@@ -113,7 +113,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let (actions, input) = rest.split_at(rest.len().min(usize::from(count)));
-    let limits = ConnLimits { body_bytes_max: 64, drain_bytes_max: 16, pipeline_max: 2, ..ConnLimits::default() };
+    let limits =
+        ConnLimits { body_bytes_max: 64, drain_bytes_max: 16, pipeline_max: 2, ..ConnLimits::default() };
     let mut run = Run {
         conn: ServerConn::new(limits),
         head: RequestHead::new(),
