@@ -1,5 +1,7 @@
 //! xitca-web with one worker.
 
+use std::time::Duration;
+
 use peer_common::{Message, PLAINTEXT};
 use xitca_web::{
     App,
@@ -26,6 +28,8 @@ fn main() -> std::io::Result<()> {
         .server_threads(1)
         .worker_threads(1)
         .disable_vectored_write()
+        // Its 5 s would close the connections whose idle memory is measured.
+        .keep_alive_timeout(Duration::from_secs(75))
         .listen(peer_common::listener())?
         .run()
         .wait()

@@ -1,0 +1,77 @@
+//! The floor gives an answer to each head, however the heads come.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use corelane_benches::answer::Checker;
+use corelane_benches::server::{Server, free_address, request};
+
+const BODY: &str = "Hello, World!";
+
+fn floor() -> Server {
+    let address = free_address().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floor"));
+    command.arg("--listen").arg(address.to_string()).stdin(Stdio::null());
+    Server::start(&mut command, address, 0, "/plaintext", BODY).unwrap()
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Reads until `count` right answers have come, and no byte more.
+fn read_answers(stream: &mut TcpStream, count: usize) {
+    let mut checker = Checker::new(Some(BODY.as_bytes().to_vec()));
+    let (mut input, mut answers) = (Vec::new(), 0);
+    let mut buffer = [0; 4096];
+    while answers < count {
+        let length = stream.read(&mut buffer).unwrap();
+        assert_ne!(length, 0, "closed after {answers} of {count} answers");
+        input.extend_from_slice(&buffer[..length]);
+        let taken = checker.take(&input).unwrap();
+        answers += taken.answers;
+        input.drain(..taken.bytes);
+    }
+    assert_eq!((answers, input.len()), (count, 0), "an answer too many");
+}
+
+#[test]
+fn pipelined_heads_are_all_answered() {
+    let server = floor();
+    let mut stream = connect(&server);
+    // More than one receive can bring, so that answers leave in several sends.
+    let count = 500;
+    stream.write_all(&request("/plaintext").repeat(count)).unwrap();
+    read_answers(&mut stream, count);
+}
+
+#[test]
+fn heads_cut_anywhere_are_answered_once() {
+    let server = floor();
+    let mut stream = connect(&server);
+    let head = request("/");
+    for cut in 1..head.len() {
+        stream.write_all(&head[..cut]).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        stream.write_all(&head[cut..]).unwrap();
+        read_answers(&mut stream, 1);
+    }
+}
+
+#[test]
+fn it_outlives_clients_that_leave() {
+    let mut server = floor();
+    for _ in 0..200 {
+        // Some of these end while their answers are under way.
+        connect(&server).write_all(&request("/").repeat(8)).unwrap();
+    }
+    let mut stream = connect(&server);
+    stream.write_all(&request("/")).unwrap();
+    read_answers(&mut stream, 1);
+    assert!(server.is_running());
+}

@@ -1,0 +1,6 @@
+//! The floor and the load generator against each other and against servers that misbehave.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod floor;
+mod load;
+mod server;
