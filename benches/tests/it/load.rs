@@ -38,7 +38,7 @@ fn right_answers_are_counted() {
         assert_eq!(outcome.errors, Errors::default(), "{:?}", outcome.first_error);
         assert!(outcome.requests > 0);
         assert_eq!(outcome.latency.samples, outcome.requests);
-        assert!(outcome.seconds >= 0.3);
+        assert!(outcome.seconds > 0.1, "the window begins late at worst by the warm-up's last turn");
     }
 }
 
@@ -87,7 +87,10 @@ fn an_open_loop_counts_a_stall_for_everyone_it_delays() {
 fn what_goes_wrong_is_counted_by_kind() {
     type Pick = fn(&Errors) -> u64;
     let reply = |bytes: &'static [u8]| serve(move |stream| stream.write_all(bytes).is_ok());
-    let closing = serve(|stream| right(stream) && false);
+    let closing = serve(|stream| {
+        right(stream);
+        false
+    });
     let silent = serve(|_| true);
     for (why, address, pick) in [
         ("another status", reply(b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nhi"), (|e| e.wrong) as Pick),
