@@ -1,0 +1,136 @@
+//! Listeners: one multishot accept each.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::task::{Context, Poll, Waker};
+
+use io_uring::{cqueue, opcode, types};
+
+use super::conn::remember;
+use super::token::{Key, Kind, Token};
+use super::{Inner, Retired};
+
+/// Accepted sockets a listener holds before it is told to stop.
+///
+/// The kernel accepts as connections come; whoever takes them may be waiting for a permit. What is
+/// in here is connected and unanswered, so the number is small; beyond it they wait in the
+/// listener's backlog.
+const ACCEPTED_MAX: usize = 64;
+
+/// One listening socket.
+pub(super) struct Listener {
+    fd: OwnedFd,
+    armed: bool,
+    stopping: bool,
+    closed: bool,
+    accepted: VecDeque<OwnedFd>,
+    /// Why the last accept ended. Told once: the next call tries again.
+    error: Option<i32>,
+    waker: Option<Waker>,
+}
+
+impl Inner {
+    /// Takes over a listening socket. Nothing is accepted before the first
+    /// [`poll_accept`](Self::poll_accept).
+    ///
+    /// # Errors
+    /// Hands the descriptor back when the slab is full.
+    pub(super) fn add_listener(&mut self, fd: OwnedFd) -> Result<Key, OwnedFd> {
+        self.listeners
+            .insert(Listener {
+                fd,
+                armed: false,
+                stopping: false,
+                closed: false,
+                accepted: VecDeque::new(),
+                error: None,
+                waker: None,
+            })
+            .map_err(|listener| listener.fd)
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the limits are met, `ECONNABORTED` after
+    /// [`close_listener`](Self::close_listener). All but the last go away by themselves: call again
+    /// after a moment.
+    pub(super) fn poll_accept(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Result<OwnedFd, i32>> {
+        let Some(listener) = self.listeners.get_mut(key) else {
+            return Poll::Ready(Err(libc::EBADF));
+        };
+        if let Some(fd) = listener.accepted.pop_front() {
+            return Poll::Ready(Ok(fd));
+        }
+        if listener.closed {
+            return Poll::Ready(Err(libc::ECONNABORTED));
+        }
+        if let Some(error) = listener.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        remember(&mut listener.waker, cx.waker());
+        if !listener.armed {
+            listener.armed = true;
+            let entry = opcode::AcceptMulti::new(types::Fd(listener.fd.as_raw_fd()))
+                .flags(libc::SOCK_CLOEXEC)
+                .build()
+                .user_data(Token::new(Kind::Accept, key).bits());
+            // SAFETY: a multishot accept is given no address buffer.
+            unsafe { self.uring.push(&entry) };
+        }
+        Poll::Pending
+    }
+
+    /// A connection was accepted, or accepting has ended.
+    pub(super) fn on_accept(&mut self, key: Key, completion: &cqueue::Entry) {
+        let result = completion.result();
+        let accepted = (result >= 0).then(|| {
+            // SAFETY: a successful accept gives a new descriptor to us and nobody else.
+            unsafe { OwnedFd::from_raw_fd(result) }
+        });
+        let more = cqueue::more(completion.flags());
+        let Some(listener) = self.listeners.get_mut(key) else {
+            // The listener is gone: so is whoever would have served this connection.
+            self.retired.extend(accepted.map(Retired::Descriptor));
+            return;
+        };
+        if !more {
+            listener.armed = false;
+            listener.stopping = false;
+        }
+        match accepted {
+            Some(fd) => listener.accepted.push_back(fd),
+            None => match -result {
+                // Told to stop. Whoever waits calls again and arms it.
+                libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
+                error => listener.error = Some(error),
+            },
+        }
+        let stop = more && !listener.stopping && listener.accepted.len() >= ACCEPTED_MAX;
+        self.wakes.extend(listener.waker.take());
+        if stop {
+            listener.stopping = true;
+            self.cancel(Token::new(Kind::Accept, key));
+        }
+    }
+
+    /// Ends accepting: a pending accept fails, connections accepted and not taken are closed.
+    pub(super) fn close_listener(&mut self, key: Key) {
+        let Some(listener) = self.listeners.get_mut(key) else { return };
+        listener.closed = true;
+        self.wakes.extend(listener.waker.take());
+        self.retired.extend(listener.accepted.drain(..).map(Retired::Descriptor));
+        if listener.armed && !listener.stopping {
+            listener.stopping = true;
+            self.cancel(Token::new(Kind::Accept, key));
+        }
+    }
+
+    /// The listener was dropped.
+    pub(super) fn remove_listener(&mut self, key: Key) {
+        self.close_listener(key);
+        if let Some(listener) = self.listeners.remove(key) {
+            self.retired.push(Retired::Descriptor(listener.fd));
+        }
+    }
+}

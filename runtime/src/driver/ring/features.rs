@@ -1,0 +1,74 @@
+//! Which parts of io_uring this kernel has, found out by using them.
+
+use std::fmt;
+use std::io;
+
+use io_uring::IoUring;
+
+/// A set of ring flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setup {
+    /// Completions are worked on only inside `io_uring_enter` (Linux 6.1).
+    Deferred,
+    /// Completions do not interrupt the thread (5.19, single issuer 6.0).
+    Cooperative,
+    /// Neither.
+    Plain,
+}
+
+impl Setup {
+    /// In the order they are tried.
+    pub(super) const BEST_FIRST: [Self; 3] = [Self::Deferred, Self::Cooperative, Self::Plain];
+
+    pub(super) fn build(self, submissions: u32, completions: u32) -> io::Result<IoUring> {
+        let mut builder = IoUring::builder();
+        builder.setup_clamp().setup_cqsize(completions).dontfork();
+        match self {
+            Self::Deferred => {
+                builder
+                    .setup_submit_all()
+                    .setup_single_issuer()
+                    .setup_coop_taskrun()
+                    .setup_defer_taskrun();
+            }
+            Self::Cooperative => {
+                builder.setup_submit_all().setup_single_issuer().setup_coop_taskrun();
+            }
+            Self::Plain => {}
+        }
+        builder.build(submissions)
+    }
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deferred => "single-issuer, coop-taskrun, defer-taskrun",
+            Self::Cooperative => "single-issuer, coop-taskrun",
+            Self::Plain => "plain",
+        })
+    }
+}
+
+/// What the driver found and uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Features {
+    /// The ring flags in force.
+    pub(crate) setup: Setup,
+    /// Sends that the socket takes whole are not answered by a completion.
+    pub(crate) skip_success: bool,
+    /// Sleeping is not accounted as waiting for a disk.
+    pub(crate) no_iowait: bool,
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, multishot accept and receive", self.setup)?;
+        for (has, name) in [(self.skip_success, "quiet sends"), (self.no_iowait, "no-iowait")] {
+            if has {
+                write!(f, ", {name}")?;
+            }
+        }
+        Ok(())
+    }
+}

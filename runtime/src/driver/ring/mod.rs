@@ -1,0 +1,330 @@
+//! Our own driver: one io_uring per core, turned once per turn of the executor.
+//!
+//! A turn of the loop is: the executor runs ready tasks, which queue submissions here; then one
+//! `io_uring_enter` hands them over and sleeps until the next deadline at most; then every
+//! completion is looked at, which wakes tasks. Connections, listeners and single operations live
+//! in slabs of this core; the kernel knows them by [`token`]s whose generation makes a late
+//! completion find nobody.
+//!
+#![doc = include_str!("ownership.md")]
+
+mod accept;
+mod bufring;
+mod close;
+mod conn;
+mod doorbell;
+mod features;
+mod handle;
+mod probe;
+mod recv;
+mod send;
+mod single;
+mod slots;
+mod token;
+mod uring;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use io_uring::cqueue;
+
+use self::accept::Listener;
+use self::bufring::BufRing;
+use self::conn::Conn;
+use self::doorbell::Doorbell;
+use self::features::Features;
+use self::send::{Flight, Gather, Payload, Sending};
+use self::single::{Hold, Single};
+use self::slots::Slots;
+use self::token::{Key, Kind, Token};
+use self::uring::{Uring, Wait};
+use crate::buf::Lease;
+
+pub(crate) use self::handle::{Acceptor, Socket, connect};
+
+/// Small receive buffers lent to the kernel, a power of two.
+///
+/// A turn's worth of requests: the kernel works on a few dozen sockets per enter, and a ring that
+/// runs empty ends the multishot receives it could not serve.
+const SMALL_BUFFERS: u16 = 256;
+
+/// Bytes in a small receive buffer: a request head and then some.
+const SMALL_BYTES: usize = 4 * 1024;
+
+/// Large receive buffers lent to the kernel, a power of two. None before the first upload.
+const LARGE_BUFFERS: u16 = 16;
+
+/// Bytes in a large receive buffer.
+const LARGE_BYTES: usize = 64 * 1024;
+
+/// Listening sockets of one core at most.
+const LISTENERS_MAX: u32 = 1024;
+
+/// Connects, polls and file operations in flight on one core at most. More fail with `ENOBUFS`.
+const SINGLES_MAX: u32 = 16 * 1024;
+
+/// Completion entries: four times the operations in flight one turn is expected to end.
+const COMPLETIONS: u32 = 16 * 1024;
+
+/// How long to sleep at most while a connection waits for a buffer. Buffers come back when tasks
+/// drop leases, which a turn notices, and from other threads, which it does not.
+const STARVED_NAP: Duration = Duration::from_millis(5);
+
+/// Longest a ring that goes away waits for its operations to end.
+const TEARDOWN_MAX: Duration = Duration::from_secs(1);
+
+/// What an operation is done with, dropped when nothing is borrowed: a drop may run code of the
+/// caller's, which may come back here.
+enum Retired {
+    Payload(Payload),
+    Lease(Lease),
+    Descriptor(OwnedFd),
+    Hold(Hold),
+}
+
+/// All state of one core's driver. No method calls out: wakers and what is to be dropped are
+/// collected and dealt with by [`Ring`] after its borrow has ended.
+struct Inner {
+    uring: Uring,
+    conns: Slots<Conn>,
+    listeners: Slots<Listener>,
+    singles: Slots<Single>,
+    small: BufRing,
+    large: BufRing,
+    /// Some connection has asked for large buffers. Until then there are none.
+    large_wanted: bool,
+    /// Receives whose last completion has not come. While there are any, buffers may be written.
+    receives_armed: u32,
+    /// Sends submitted since the last turn. Emptied by [`settle`](Self::settle).
+    flights: Vec<Option<Flight>>,
+    spare_gathers: Vec<Box<Gather>>,
+    /// Connections to arm once there are buffers.
+    starved: VecDeque<Key>,
+    starvations: u64,
+    /// Dropped streams whose last send is not done, by when they are cut.
+    lingering: VecDeque<(Instant, Key)>,
+    skip_success: bool,
+    doorbell: Doorbell,
+    /// The driver is being dropped: nothing is armed again.
+    ending: bool,
+    now: Instant,
+    completions: Vec<cqueue::Entry>,
+    wakes: Vec<Waker>,
+    retired: Vec<Retired>,
+}
+
+impl Inner {
+    fn new(conns_max: u32, bell: OwnedFd) -> io::Result<(Self, Features)> {
+        let (uring, setup) = Uring::new(COMPLETIONS)?;
+        let features = probe::probe(setup)?;
+        let small = BufRing::new(uring.ring(), 0, SMALL_BUFFERS, SMALL_BYTES)?;
+        let large = BufRing::new(uring.ring(), 1, LARGE_BUFFERS, LARGE_BYTES)?;
+        let mut inner = Self {
+            uring,
+            conns: Slots::new(conns_max),
+            listeners: Slots::new(LISTENERS_MAX),
+            singles: Slots::new(SINGLES_MAX),
+            small,
+            large,
+            large_wanted: false,
+            receives_armed: 0,
+            flights: Vec::new(),
+            spare_gathers: Vec::new(),
+            starved: VecDeque::new(),
+            starvations: 0,
+            lingering: VecDeque::new(),
+            skip_success: features.skip_success,
+            doorbell: Doorbell::new(bell),
+            ending: false,
+            now: Instant::now(),
+            completions: Vec::new(),
+            wakes: Vec::new(),
+            retired: Vec::new(),
+        };
+        inner.hear_doorbell();
+        Ok((inner, features))
+    }
+
+    /// Takes over a connected socket. Nothing is received before the first
+    /// [`poll_recv`](Self::poll_recv).
+    ///
+    /// # Errors
+    /// Hands the descriptor back when the slab is full.
+    fn add_conn(&mut self, fd: OwnedFd) -> Result<Key, OwnedFd> {
+        self.conns.insert(Conn::new(fd)).map_err(|conn| conn.fd)
+    }
+
+    /// Hands over what was submitted, sleeps as `wait` allows, and takes in all completions.
+    fn turn(&mut self, wait: Wait, now: Instant) {
+        self.now = now;
+        self.feed();
+        if !self.lingering.is_empty() {
+            self.cut_lingering(now);
+        }
+        let wait = self.shorten(wait, now);
+        let mut completions = std::mem::take(&mut self.completions);
+        let all = self.uring.turn(wait, &mut completions);
+        for completion in completions.drain(..) {
+            self.dispatch(&completion);
+        }
+        self.completions = completions;
+        if all {
+            self.settle();
+        }
+    }
+
+    /// Wakes up in time for what the executor's wheel does not know of.
+    fn shorten(&self, wait: Wait, now: Instant) -> Wait {
+        let mut cap = None;
+        if !self.starved.is_empty() {
+            cap = Some(STARVED_NAP);
+        } else if let Some((deadline, _)) = self.lingering.front() {
+            cap = Some(deadline.saturating_duration_since(now));
+        }
+        match (wait, cap) {
+            (Wait::Forever, Some(cap)) => Wait::AtMost(cap),
+            (Wait::AtMost(time), Some(cap)) => Wait::AtMost(time.min(cap)),
+            (wait, _) => wait,
+        }
+    }
+
+    fn dispatch(&mut self, completion: &cqueue::Entry) {
+        let token = Token::from_bits(completion.user_data());
+        let result = completion.result();
+        match token.kind {
+            Kind::Recv | Kind::RecvBulk => self.on_recv(token, completion),
+            Kind::SendTry => self.on_send_try(token.key, result),
+            Kind::SendRest => self.on_send_rest(token.key, result),
+            Kind::Accept => self.on_accept(token.key, completion),
+            Kind::Hangup => self.on_hangup(token.key, result),
+            Kind::Single => self.on_single(token.key, result),
+            Kind::Doorbell => {
+                self.doorbell.armed = false;
+                if !self.ending {
+                    self.hear_doorbell();
+                }
+            }
+            // Failures of cancels and closes: what they aimed at was gone already.
+            Kind::Detached => {}
+        }
+    }
+
+    /// Gives up what the kernel may still read or write, without freeing it.
+    fn leak(&mut self) {
+        self.small.leak();
+        self.large.leak();
+        std::mem::forget(std::mem::take(&mut self.flights));
+        std::mem::forget(std::mem::replace(&mut self.conns, Slots::new(0)));
+        std::mem::forget(std::mem::replace(&mut self.singles, Slots::new(0)));
+        self.doorbell.leak();
+    }
+
+    /// True while the kernel may read or write memory of ours.
+    fn lends_memory(&self) -> bool {
+        let sending = |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
+        self.receives_armed > 0
+            || self.doorbell.armed
+            || self.singles.len() > 0
+            || self.flights.iter().any(Option::is_some)
+            || self.conns.keys().iter().any(sending)
+    }
+}
+
+/// One core's driver, shared by everything on that core that does I/O.
+pub(crate) struct Ring {
+    inner: RefCell<Inner>,
+    features: Features,
+}
+
+impl Ring {
+    /// A ring for at most `conns_max` connections, to be used by the calling thread only.
+    ///
+    /// # Errors
+    /// What the kernel says when io_uring, multishot receive or provided-buffer rings are missing
+    /// or forbidden.
+    pub(crate) fn new(conns_max: u32, bell: OwnedFd) -> io::Result<Rc<Self>> {
+        let (inner, features) = Inner::new(conns_max, bell)?;
+        Ok(Rc::new(Self {
+            inner: RefCell::new(inner),
+            features,
+        }))
+    }
+
+    /// What was found when the ring was made.
+    pub(crate) fn features(&self) -> Features {
+        self.features
+    }
+
+    /// One turn: see the module docs. Wakes tasks; runs none.
+    pub(crate) fn turn(&self, wait: Wait, now: Instant) {
+        self.with(|inner| inner.turn(wait, now));
+    }
+
+    /// Runs `f` on the state, then does what it left to do without a borrow.
+    fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
+        let mut inner = self.inner.borrow_mut();
+        let result = f(&mut inner);
+        let idle = inner.wakes.is_empty() && inner.retired.is_empty();
+        drop(inner);
+        if !idle {
+            self.release();
+        }
+        result
+    }
+
+    /// Wakes and drops what was put aside. Either may call back and put aside more.
+    fn release(&self) {
+        loop {
+            let (mut wakes, mut retired) = {
+                let mut inner = self.inner.borrow_mut();
+                (std::mem::take(&mut inner.wakes), std::mem::take(&mut inner.retired))
+            };
+            for waker in wakes.drain(..) {
+                waker.wake();
+            }
+            retired.clear();
+            let mut inner = self.inner.borrow_mut();
+            if inner.wakes.is_empty() && inner.retired.is_empty() {
+                // Keep the allocations.
+                inner.wakes = wakes;
+                inner.retired = retired;
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        inner.ending = true;
+        inner.cancel(doorbell::TOKEN);
+        for key in inner.conns.keys() {
+            inner.shutdown_now(key, libc::SHUT_RDWR);
+            inner.close(key, inner.now);
+        }
+        for key in inner.listeners.keys() {
+            inner.remove_listener(key);
+        }
+        for key in inner.singles.keys() {
+            inner.drop_single(key);
+        }
+        let until = Instant::now() + TEARDOWN_MAX;
+        while inner.lends_memory() && Instant::now() < until {
+            inner.turn(Wait::AtMost(Duration::from_millis(10)), Instant::now());
+        }
+        // The closes of the last round.
+        inner.turn(Wait::No, Instant::now());
+        if inner.lends_memory() {
+            inner.leak();
+        }
+    }
+}

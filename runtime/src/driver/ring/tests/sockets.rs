@@ -1,0 +1,298 @@
+//! What a caller sees.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, drive, pair, poll_once, ring, settle};
+use crate::buf::{Chunk, Lease};
+use crate::driver::ring::send::Payload;
+use crate::driver::ring::{Acceptor, Socket, Wait, connect};
+
+fn one(bytes: &'static [u8]) -> Payload {
+    Payload::One(Chunk::Static(bytes))
+}
+
+#[test]
+fn bytes_come_in_order_and_then_the_end() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    peer.write_all(b"one").unwrap();
+    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"one");
+    peer.write_all(b"two").unwrap();
+    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"two");
+    drop(peer);
+    for again in 0..2 {
+        assert!(drive(&ring, socket.recv()).unwrap().is_none(), "call {again} after the end");
+    }
+}
+
+#[test]
+fn a_send_arrives_and_the_next_one_behind_it() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    drive(&ring, async {
+        socket.send(one(b"first ")).await.unwrap();
+        socket.send(one(b"second")).await.unwrap();
+    });
+    settle(&ring);
+    let mut got = [0; 12];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"first second");
+}
+
+#[test]
+fn a_gathered_send_keeps_the_order_of_its_pieces_however_full_the_socket() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        std::thread::sleep(Duration::from_millis(30));
+        peer.read_to_end(&mut all).unwrap();
+        all
+    });
+    let mut want = Vec::new();
+    drive(&ring, async {
+        for round in 0..5u8 {
+            let pieces: Vec<Vec<u8>> = (0..4u8).map(|piece| vec![round * 4 + piece; 100_000 * usize::from(piece)]).collect();
+            want.extend(pieces.concat());
+            let chunks = pieces.into_iter().map(Chunk::Vec).collect();
+            socket.send(Payload::Many(chunks)).await.unwrap();
+        }
+    });
+    drop(socket);
+    settle(&ring);
+    assert!(reader.join().unwrap() == want, "every byte, in order");
+}
+
+#[test]
+fn a_large_send_returns_only_when_the_peer_has_made_room() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let payload: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
+    let want = payload.clone();
+    let mut send = Box::pin(socket.send(Payload::One(Chunk::Vec(payload))));
+    assert!(poll_once(&mut send).is_pending());
+    settle(&ring);
+    assert!(poll_once(&mut send).is_pending(), "no socket buffer holds three megabytes");
+    let reader = std::thread::spawn(move || {
+        let mut got = vec![0; 3_000_000];
+        peer.read_exact(&mut got).unwrap();
+        got
+    });
+    drive(&ring, send).unwrap();
+    assert!(reader.join().unwrap() == want);
+}
+
+#[test]
+fn a_send_to_a_peer_that_is_gone_fails_by_the_second_call() {
+    let ring = ring();
+    let (socket, peer) = pair(&ring);
+    drop(peer);
+    let errors = drive(&ring, async {
+        let first = socket.send(one(b"x")).await;
+        let second = socket.send(one(b"y")).await;
+        let third = socket.send(one(b"z")).await;
+        (first.is_err(), second.unwrap_err().kind(), third.unwrap_err().kind())
+    });
+    let gone = std::io::ErrorKind::BrokenPipe;
+    assert_eq!(errors, (false, gone, gone), "taken, told, and told again");
+}
+
+#[test]
+fn an_upload_changes_over_to_large_buffers_and_back() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let payload: Vec<u8> = (0..2_000_000u32).map(|n| n.to_le_bytes()[2] ^ n.to_le_bytes()[0]).collect();
+    let sent = payload.clone();
+    let writer = std::thread::spawn(move || {
+        peer.write_all(&sent).unwrap();
+        peer
+    });
+    let mut got = Vec::new();
+    let mut largest = 0;
+    while got.len() < payload.len() {
+        let lease = drive(&ring, socket.recv()).unwrap().expect("the peer is open");
+        largest = largest.max(lease.len());
+        got.extend_from_slice(&lease);
+    }
+    assert!(got == payload, "every byte, in order");
+    assert!(largest > 4096, "large buffers were used, not only 4 KiB ones");
+    let mut peer = writer.join().unwrap();
+    for word in [b"small", b"again"] {
+        peer.write_all(word).unwrap();
+        assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], word);
+    }
+    peer.write_all(b"third").unwrap();
+    let lease = drive(&ring, socket.recv()).unwrap().unwrap();
+    assert_eq!(lease.capacity(), 4096, "back to small buffers");
+}
+
+#[test]
+fn a_task_that_does_not_read_stops_the_peer() {
+    let ring = ring();
+    let (socket, peer) = pair(&ring);
+    let mut first = Box::pin(socket.recv());
+    assert!(poll_once(&mut first).is_pending());
+    drop(first);
+    peer.set_nonblocking(true).unwrap();
+    let mut written = 0u64;
+    let mut quiet = 0;
+    // Until neither the socket nor the driver takes any more.
+    while quiet < 20 {
+        match (&peer).write(&[5; 4096]) {
+            Ok(n) => {
+                written += n as u64;
+                quiet = 0;
+            }
+            Err(_) => quiet += 1,
+        }
+        ring.turn(Wait::AtMost(Duration::from_millis(1)), Instant::now());
+        assert!(written < 16 << 20, "backpressure must have set in by now");
+    }
+    drop(peer);
+    let mut read = 0;
+    while let Some(lease) = drive(&ring, socket.recv()).unwrap() {
+        assert!(lease.iter().all(|&byte| byte == 5));
+        read += lease.len() as u64;
+    }
+    assert_eq!(read, written, "what was taken is not lost");
+}
+
+#[test]
+fn closed_tells_of_the_end_and_not_of_bytes() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let mut closed = Box::pin(socket.closed());
+    assert!(poll_once(&mut closed).is_pending());
+    peer.write_all(b"data").unwrap();
+    settle(&ring);
+    assert!(poll_once(&mut closed).is_pending(), "bytes are not the end");
+    peer.shutdown(Shutdown::Write).unwrap();
+    drive(&ring, closed);
+    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"data", "nothing was read by it");
+    drop(peer);
+}
+
+#[test]
+fn shutting_down_the_reading_side_ends_a_pending_receive_and_leaves_sends() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let mut recv = Box::pin(socket.recv());
+    assert!(poll_once(&mut recv).is_pending());
+    settle(&ring);
+    ring.shutdown(socket.key(), libc::SHUT_RD);
+    assert!(drive(&ring, recv).unwrap().is_none());
+    drive(&ring, socket.send(one(b"408"))).unwrap();
+    settle(&ring);
+    let mut got = [0; 3];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"408");
+}
+
+#[test]
+fn shutting_down_the_writing_side_waits_for_the_send_in_hand() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let mut send = Box::pin(socket.send(Payload::One(Chunk::Vec(vec![1; 2_000_000]))));
+    assert!(poll_once(&mut send).is_pending());
+    ring.shutdown(socket.key(), libc::SHUT_WR);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all.len()
+    });
+    drive(&ring, send).unwrap();
+    settle(&ring);
+    assert_eq!(reader.join().unwrap(), 2_000_000);
+}
+
+#[test]
+fn dropping_a_socket_with_a_send_in_hand_sends_it_and_closes() {
+    let ring = ring();
+    for size in [10, 2_000_000] {
+        let (socket, mut peer) = pair(&ring);
+        let mut recv = Box::pin(socket.recv());
+        assert!(poll_once(&mut recv).is_pending());
+        drop(recv);
+        let mut send = Box::pin(socket.send(Payload::One(Chunk::Vec(vec![1; size]))));
+        let _ = poll_once(&mut send);
+        drop(send);
+        drop(socket);
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let started = Instant::now();
+        while !reader.is_finished() {
+            ring.turn(Wait::AtMost(Duration::from_millis(5)), Instant::now());
+            assert!(started.elapsed() < PATIENCE, "the peer hears of the close");
+        }
+        assert_eq!(reader.join().unwrap(), size);
+    }
+}
+
+#[test]
+fn accepts_connects_and_talks_both_ways_over_tcp() {
+    let ring = ring();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = Acceptor::new(&ring, listener.into()).unwrap();
+    let clients: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for mut client in clients {
+        let served = drive(&ring, acceptor.accept()).unwrap();
+        let served = Socket::new(&ring, served).unwrap();
+        client.write_all(b"hello").unwrap();
+        // Which of them was accepted is the kernel's choice, so answer on the socket itself.
+        drive(&ring, served.send(one(b"hi"))).unwrap();
+        settle(&ring);
+    }
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let socket = drive(&ring, connect(&ring, socket.into(), address.into())).unwrap();
+    let near = Socket::new(&ring, socket).unwrap();
+    let far = Socket::new(&ring, drive(&ring, acceptor.accept()).unwrap()).unwrap();
+    drive(&ring, near.send(one(b"ping"))).unwrap();
+    let lease: Lease = drive(&ring, far.recv()).unwrap().unwrap();
+    drive(&ring, far.send(Payload::One(lease.into()))).unwrap();
+    assert_eq!(&drive(&ring, near.recv()).unwrap().unwrap()[..], b"ping");
+}
+
+#[test]
+fn closing_a_listener_ends_a_pending_accept() {
+    let ring = ring();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let acceptor = Acceptor::new(&ring, listener.into()).unwrap();
+    let mut accept = Box::pin(acceptor.accept());
+    assert!(poll_once(&mut accept).is_pending());
+    settle(&ring);
+    acceptor.close();
+    let error = drive(&ring, accept).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+}
+
+#[test]
+fn a_refused_connect_says_so() {
+    let ring = ring();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let error = drive(&ring, connect(&ring, socket.into(), address.into())).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn the_doorbell_ends_a_sleep_each_time() {
+    use std::io::Write as _;
+    let fd = super::eventfd();
+    let mut bell = std::fs::File::from(fd.try_clone().unwrap());
+    let ring = crate::driver::ring::Ring::new(16, fd).unwrap();
+    settle(&ring);
+    for _ in 0..3 {
+        let started = Instant::now();
+        bell.write_all(&1u64.to_ne_bytes()).unwrap();
+        ring.turn(Wait::AtMost(PATIENCE), Instant::now());
+        assert!(started.elapsed() < PATIENCE / 2, "it slept through the bell");
+    }
+}
