@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::task::{Context, Poll, Waker};
 
-use io_uring::{cqueue, opcode, types};
+use io_uring::{opcode, types};
 
 use super::conn::remember;
 use super::token::{Key, Kind, Token};
@@ -27,6 +27,14 @@ pub(super) struct Listener {
     /// Why the last accept ended. Told once: the next call tries again.
     error: Option<i32>,
     waker: Option<Waker>,
+}
+
+impl Listener {
+    /// Connections accepted and not taken.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.accepted.len()
+    }
 }
 
 impl Inner {
@@ -82,13 +90,11 @@ impl Inner {
     }
 
     /// A connection was accepted, or accepting has ended.
-    pub(super) fn on_accept(&mut self, key: Key, completion: &cqueue::Entry) {
-        let result = completion.result();
+    pub(super) fn on_accept(&mut self, key: Key, result: i32, more: bool) {
         let accepted = (result >= 0).then(|| {
             // SAFETY: a successful accept gives a new descriptor to us and nobody else.
             unsafe { OwnedFd::from_raw_fd(result) }
         });
-        let more = cqueue::more(completion.flags());
         let Some(listener) = self.listeners.get_mut(key) else {
             // The listener is gone: so is whoever would have served this connection.
             self.retired.extend(accepted.map(Retired::Descriptor));

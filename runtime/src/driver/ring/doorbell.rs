@@ -1,14 +1,18 @@
-//! How other threads end this core's sleep: an eventfd the ring always reads from.
+//! How other threads end this core's sleep: an eventfd under a multishot poll.
+//!
+//! The poll completes once per ring of the bell, and the count is never read back: a write wakes
+//! the poll whatever the count was. So a doorbell costs the core one completion and no system
+//! call, and no memory of ours is with the kernel.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
-use io_uring::{opcode, types};
+use io_uring::{cqueue, opcode, types};
 
 use super::Inner;
 use super::token::{Key, Kind, Token};
 
 /// There is one doorbell.
-pub(super) const TOKEN: Token = Token {
+const TOKEN: Token = Token {
     kind: Kind::Doorbell,
     key: Key {
         index: 0,
@@ -16,46 +20,23 @@ pub(super) const TOKEN: Token = Token {
     },
 };
 
-/// The eventfd and where its count is read to.
-pub(super) struct Doorbell {
-    fd: OwnedFd,
-    /// Written by the kernel. Nobody reads it: that it was written is the message. On the heap, so
-    /// that it stays where the kernel knows it; leaked if the ring does not end in time.
-    count: Box<u64>,
-    /// A read is submitted and has not completed.
-    pub(super) armed: bool,
-}
-
-impl Doorbell {
-    /// `fd` is an eventfd without `EFD_NONBLOCK`: a read that found nothing would fail at once.
-    pub(super) fn new(fd: OwnedFd) -> Self {
-        Self {
-            fd,
-            count: Box::new(0),
-            armed: false,
-        }
-    }
-}
-
-impl Doorbell {
-    /// Gives up the count without freeing it.
-    pub(super) fn leak(&mut self) {
-        std::mem::forget(std::mem::take(&mut self.count));
-    }
-}
-
 impl Inner {
-    /// Reads the doorbell again. The completion itself is what ends the sleep; what it was rung
-    /// for is in the mailbox.
+    /// Arms the poll.
     pub(super) fn hear_doorbell(&mut self) {
-        self.doorbell.armed = true;
-        let address: *mut u64 = &raw mut *self.doorbell.count;
-        let len = u32::try_from(size_of::<u64>()).unwrap_or(u32::MAX);
-        let entry = opcode::Read::new(types::Fd(self.doorbell.fd.as_raw_fd()), address.cast(), len)
+        let events = u32::try_from(libc::POLLIN).unwrap_or(0);
+        let entry = opcode::PollAdd::new(types::Fd(self.bell.as_raw_fd()), events)
+            .multi(true)
             .build()
             .user_data(TOKEN.bits());
-        // SAFETY: the box lives as long as the driver; tearing down cancels this read and waits for
-        // its completion, or leaks the box.
+        // SAFETY: a poll points to no memory.
         unsafe { self.uring.push(&entry) };
+    }
+
+    /// The bell rang: the completion itself has ended the sleep, and what it was rung for is in the
+    /// mailbox. The kernel ends a multishot poll when it cannot post for want of room.
+    pub(super) fn on_doorbell(&mut self, completion: &cqueue::Entry) {
+        if !cqueue::more(completion.flags()) {
+            self.hear_doorbell();
+        }
     }
 }

@@ -39,7 +39,6 @@ use io_uring::cqueue;
 use self::accept::Listener;
 use self::bufring::BufRing;
 use self::conn::Conn;
-use self::doorbell::Doorbell;
 use self::features::Features;
 use self::send::{Flight, Gather, Payload, Sending};
 use self::single::{Hold, Single};
@@ -50,17 +49,8 @@ use crate::buf::Lease;
 
 pub(crate) use self::handle::{Acceptor, Socket, connect};
 
-/// Small receive buffers lent to the kernel, a power of two.
-///
-/// A turn's worth of requests: the kernel works on a few dozen sockets per enter, and a ring that
-/// runs empty ends the multishot receives it could not serve.
-const SMALL_BUFFERS: u16 = 256;
-
 /// Bytes in a small receive buffer: a request head and then some.
 const SMALL_BYTES: usize = 4 * 1024;
-
-/// Large receive buffers lent to the kernel, a power of two. None before the first upload.
-const LARGE_BUFFERS: u16 = 16;
 
 /// Bytes in a large receive buffer.
 const LARGE_BYTES: usize = 64 * 1024;
@@ -71,8 +61,31 @@ const LISTENERS_MAX: u32 = 1024;
 /// Connects, polls and file operations in flight on one core at most. More fail with `ENOBUFS`.
 const SINGLES_MAX: u32 = 16 * 1024;
 
-/// Completion entries: four times the operations in flight one turn is expected to end.
-const COMPLETIONS: u32 = 16 * 1024;
+/// How large the queues shared with the kernel are.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Submission entries. A turn that produces more submits in between.
+    submissions: u32,
+    /// Completion entries: many times what one turn is expected to end. More are kept by the
+    /// kernel and fetched by the same turn.
+    completions: u32,
+    /// Small buffers lent, a power of two. A turn's worth of requests: the kernel works on a few
+    /// dozen sockets per enter, and a ring that runs empty ends the receives it could not serve.
+    small: u16,
+    /// Large buffers lent, a power of two. None before the first upload.
+    large: u16,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            submissions: 1024,
+            completions: 16 * 1024,
+            small: 256,
+            large: 16,
+        }
+    }
+}
 
 /// How long to sleep at most while a connection waits for a buffer. Buffers come back when tasks
 /// drop leases, which a turn notices, and from other threads, which it does not.
@@ -112,9 +125,8 @@ struct Inner {
     /// Dropped streams whose last send is not done, by when they are cut.
     lingering: VecDeque<(Instant, Key)>,
     skip_success: bool,
-    doorbell: Doorbell,
-    /// The driver is being dropped: nothing is armed again.
-    ending: bool,
+    /// Rung by other threads.
+    bell: OwnedFd,
     now: Instant,
     completions: Vec<cqueue::Entry>,
     wakes: Vec<Waker>,
@@ -122,11 +134,11 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(conns_max: u32, bell: OwnedFd) -> io::Result<(Self, Features)> {
-        let (uring, setup) = Uring::new(COMPLETIONS)?;
+    fn new(conns_max: u32, bell: OwnedFd, sizes: Sizes) -> io::Result<(Self, Features)> {
+        let (uring, setup) = Uring::new(sizes.submissions, sizes.completions)?;
         let features = probe::probe(setup)?;
-        let small = BufRing::new(uring.ring(), 0, SMALL_BUFFERS, SMALL_BYTES)?;
-        let large = BufRing::new(uring.ring(), 1, LARGE_BUFFERS, LARGE_BYTES)?;
+        let small = BufRing::new(uring.ring(), 0, sizes.small, SMALL_BYTES)?;
+        let large = BufRing::new(uring.ring(), 1, sizes.large, LARGE_BYTES)?;
         let mut inner = Self {
             uring,
             conns: Slots::new(conns_max),
@@ -142,8 +154,7 @@ impl Inner {
             starvations: 0,
             lingering: VecDeque::new(),
             skip_success: features.skip_success,
-            doorbell: Doorbell::new(bell),
-            ending: false,
+            bell,
             now: Instant::now(),
             completions: Vec::new(),
             wakes: Vec::new(),
@@ -203,15 +214,10 @@ impl Inner {
             Kind::Recv | Kind::RecvBulk => self.on_recv(token, completion),
             Kind::SendTry => self.on_send_try(token.key, result),
             Kind::SendRest => self.on_send_rest(token.key, result),
-            Kind::Accept => self.on_accept(token.key, completion),
+            Kind::Accept => self.on_accept(token.key, result, cqueue::more(completion.flags())),
             Kind::Hangup => self.on_hangup(token.key, result),
             Kind::Single => self.on_single(token.key, result),
-            Kind::Doorbell => {
-                self.doorbell.armed = false;
-                if !self.ending {
-                    self.hear_doorbell();
-                }
-            }
+            Kind::Doorbell => self.on_doorbell(completion),
             // Failures of cancels and closes: what they aimed at was gone already.
             Kind::Detached => {}
         }
@@ -224,14 +230,12 @@ impl Inner {
         std::mem::forget(std::mem::take(&mut self.flights));
         std::mem::forget(std::mem::replace(&mut self.conns, Slots::new(0)));
         std::mem::forget(std::mem::replace(&mut self.singles, Slots::new(0)));
-        self.doorbell.leak();
     }
 
     /// True while the kernel may read or write memory of ours.
     fn lends_memory(&self) -> bool {
         let sending = |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
         self.receives_armed > 0
-            || self.doorbell.armed
             || self.singles.len() > 0
             || self.flights.iter().any(Option::is_some)
             || self.conns.keys().iter().any(sending)
@@ -251,7 +255,11 @@ impl Ring {
     /// What the kernel says when io_uring, multishot receive or provided-buffer rings are missing
     /// or forbidden.
     pub(crate) fn new(conns_max: u32, bell: OwnedFd) -> io::Result<Rc<Self>> {
-        let (inner, features) = Inner::new(conns_max, bell)?;
+        Self::with_sizes(conns_max, bell, Sizes::default())
+    }
+
+    fn with_sizes(conns_max: u32, bell: OwnedFd, sizes: Sizes) -> io::Result<Rc<Self>> {
+        let (inner, features) = Inner::new(conns_max, bell, sizes)?;
         Ok(Rc::new(Self {
             inner: RefCell::new(inner),
             features,
@@ -305,8 +313,6 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
-        inner.ending = true;
-        inner.cancel(doorbell::TOKEN);
         for key in inner.conns.keys() {
             inner.shutdown_now(key, libc::SHUT_RDWR);
             inner.close(key, inner.now);

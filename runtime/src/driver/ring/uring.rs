@@ -12,9 +12,6 @@ use io_uring::{EnterFlags, IoUring, cqueue, squeue, types};
 
 use super::features::Setup;
 
-/// Submission entries per core. A turn that produces more submits in between.
-pub(super) const SUBMISSIONS: u32 = 1024;
-
 /// Rounds in a row that may hand nothing over before the turn gives up and leaves the rest to the
 /// next one. A kernel short of memory refuses; asking it in a tight loop does not make more.
 const REFUSALS_MAX: u32 = 16;
@@ -61,10 +58,10 @@ impl Uring {
     /// # Errors
     /// What `io_uring_setup` says when no set is accepted: `ENOSYS` without io_uring, `EPERM`
     /// where a seccomp profile or `kernel.io_uring_disabled` forbids it.
-    pub(super) fn new(completions: u32) -> io::Result<(Self, Setup)> {
+    pub(super) fn new(submissions: u32, completions: u32) -> io::Result<(Self, Setup)> {
         let mut refused = io::Error::from_raw_os_error(libc::ENOSYS);
         for setup in Setup::BEST_FIRST {
-            match setup.build(SUBMISSIONS, completions) {
+            match setup.build(submissions, completions) {
                 Ok(ring) => {
                     let mut enter_flags = EnterFlags::EXT_ARG | EnterFlags::GETEVENTS;
                     if ring.params().is_feature_no_iowait() {
@@ -163,7 +160,7 @@ impl Uring {
 
     fn enter(&mut self, want: u32, timeout: Option<&types::Timespec>) -> io::Result<()> {
         let queued = u32::try_from(self.ring.submission().len())
-            .unwrap_or_else(|_| unreachable!("the queue has {SUBMISSIONS} entries"));
+            .unwrap_or_else(|_| unreachable!("the kernel counts its queue in 32 bits"));
         let mut args = types::SubmitArgs::new();
         if let Some(timeout) = timeout {
             args = args.timespec(timeout);

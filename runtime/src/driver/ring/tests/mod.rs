@@ -1,7 +1,9 @@
 //! The driver by itself: no executor, one future at a time, real sockets.
 
+mod faults;
 mod ownership;
 mod sockets;
+mod stress;
 
 use std::future::Future;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Ring, Socket, Wait};
+use super::{Ring, Sizes, Socket, Wait};
 
 /// Longest any test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,12 +25,16 @@ pub(super) fn ring() -> Rc<Ring> {
 }
 
 pub(super) fn ring_for(conns_max: u32) -> Rc<Ring> {
-    Ring::new(conns_max, eventfd()).expect("these tests need io_uring with multishot receive")
+    ring_with(conns_max, Sizes::default())
+}
+
+pub(super) fn ring_with(conns_max: u32, sizes: Sizes) -> Rc<Ring> {
+    Ring::with_sizes(conns_max, eventfd(), sizes).expect("these tests need io_uring with multishot receive")
 }
 
 fn eventfd() -> OwnedFd {
     // SAFETY: no pointers; the result is checked.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     assert!(fd >= 0);
     // SAFETY: made just now, owned by nobody else.
     unsafe { OwnedFd::from_raw_fd(fd) }

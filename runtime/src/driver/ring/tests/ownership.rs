@@ -1,1 +1,274 @@
+//! One test per row of `ownership.md`, under its name.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::{drive, pair, poll_once, ring, settle};
+use crate::buf::{Chunk, pool_stats};
+use crate::driver::ring::send::Payload;
+use crate::driver::ring::{Acceptor, Ring, Socket, connect};
+
+/// Bytes that tell when they are dropped.
+fn watched(len: usize) -> (Chunk, Arc<AtomicBool>) {
+    struct Watched(Vec<u8>, Arc<AtomicBool>);
+    impl AsRef<[u8]> for Watched {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Watched {
+        fn drop(&mut self) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+    let dropped = Arc::new(AtomicBool::new(false));
+    let owner = Watched(vec![9; len], Arc::clone(&dropped));
+    (Chunk::Bytes(Bytes::from_owner(owner)), dropped)
+}
+
+fn is_dropped(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+/// More than any socket takes at once.
+const MUCH: usize = 4_000_000;
+
+#[test]
+fn multishot_accept() {
+    let ring = ring();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = Acceptor::new(&ring, listener.into()).unwrap();
+    let mut first = Box::pin(acceptor.accept());
+    assert!(poll_once(&mut first).is_pending());
+    let mut early = TcpStream::connect(address).unwrap();
+    settle(&ring);
+    drop(first);
+    let taken = drive(&ring, acceptor.accept()).expect("the connection waited for the next call");
+    drop(taken);
+    let mut untaken = TcpStream::connect(address).unwrap();
+    settle(&ring);
+    drop(acceptor);
+    settle(&ring);
+    for (name, peer) in [("taken and dropped", &mut early), ("accepted, never taken", &mut untaken)] {
+        let end = peer.read(&mut [0; 1]);
+        assert!(matches!(end, Ok(0) | Err(_)), "{name}: the peer hears of the end");
+    }
+    TcpStream::connect(address).expect_err("nobody listens any more");
+}
+
+#[test]
+fn multishot_receive() {
+    let before = pool_stats().leases_in_use;
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let mut recv = Box::pin(socket.recv());
+    assert!(poll_once(&mut recv).is_pending());
+    settle(&ring);
+    drop(recv);
+    peer.write_all(b"late").unwrap();
+    settle(&ring);
+    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"late");
+    let lent = pool_stats().leases_in_use;
+    // Received and unread, and on its way while the socket is dropped.
+    peer.write_all(b"unread").unwrap();
+    settle(&ring);
+    peer.write_all(b"racing").unwrap();
+    drop(socket);
+    settle(&ring);
+    assert_eq!(pool_stats().leases_in_use, lent, "both buffers are back with the ring");
+    drop(ring);
+    assert_eq!(pool_stats().leases_in_use, before, "and all of them with the pool");
+}
+
+#[test]
+fn bulk_receive() {
+    let before = pool_stats().leases_in_use;
+    let ring = ring();
+    let (socket, peer) = pair(&ring);
+    let mut writer = peer.try_clone().unwrap();
+    let thread = std::thread::spawn(move || {
+        // Ends with an error once the socket is gone.
+        while writer.write_all(&[3; 65536]).is_ok() {}
+    });
+    while drive(&ring, socket.recv()).unwrap().unwrap().capacity() == 4096 {}
+    let mut recv = Box::pin(socket.recv());
+    let _ = poll_once(&mut recv);
+    drop(recv);
+    drop(socket);
+    settle(&ring);
+    drop(peer);
+    drop(ring);
+    thread.join().unwrap();
+    assert_eq!(pool_stats().leases_in_use, before);
+}
+
+#[test]
+fn first_attempt_of_a_send() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let (chunk, dropped) = watched(100);
+    let mut send = Box::pin(socket.send(Payload::One(chunk)));
+    assert!(poll_once(&mut send).is_ready(), "a small send is taken at once");
+    drop(send);
+    drop(socket);
+    assert!(!is_dropped(&dropped), "not submitted yet: the driver keeps it");
+    settle(&ring);
+    assert!(is_dropped(&dropped), "decided in the turn that submitted it");
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).unwrap();
+    assert_eq!(all, [9; 100]);
+}
+
+#[test]
+fn rest_of_a_send() {
+    let ring = ring();
+    for gathered in [false, true] {
+        let (socket, mut peer) = pair(&ring);
+        let (chunk, dropped) = watched(MUCH);
+        let payload = if gathered {
+            Payload::Many([Chunk::Static(b"head"), chunk].into_iter().collect())
+        } else {
+            Payload::One(chunk)
+        };
+        let mut send = Box::pin(socket.send(payload));
+        assert!(poll_once(&mut send).is_pending());
+        drop(send);
+        settle(&ring);
+        drop(socket);
+        settle(&ring);
+        assert!(!is_dropped(&dropped), "the socket is full: the kernel will read the rest later");
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        while !reader.is_finished() {
+            settle(&ring);
+        }
+        assert_eq!(reader.join().unwrap(), MUCH + if gathered { 4 } else { 0 });
+        assert!(is_dropped(&dropped));
+    }
+}
+
+#[test]
+fn rest_of_a_send_to_a_peer_that_resets() {
+    let ring = ring();
+    let (socket, peer) = pair(&ring);
+    let (chunk, dropped) = watched(MUCH);
+    let mut send = Box::pin(socket.send(Payload::One(chunk)));
+    assert!(poll_once(&mut send).is_pending());
+    settle(&ring);
+    drop(peer);
+    drive(&ring, send).expect_err("the peer is gone");
+    settle(&ring);
+    assert!(is_dropped(&dropped));
+}
+
+#[test]
+fn rest_of_a_send_when_the_core_ends() {
+    let ring = ring();
+    let (socket, _peer) = pair(&ring);
+    let (chunk, dropped) = watched(MUCH);
+    let mut send = Box::pin(socket.send(Payload::One(chunk)));
+    assert!(poll_once(&mut send).is_pending());
+    drop(send);
+    settle(&ring);
+    drop(socket);
+    drop(ring);
+    assert!(is_dropped(&dropped), "shut down, completed, freed");
+}
+
+#[test]
+fn connect_dropped() {
+    let ring = ring();
+    // A listener whose backlog is full leaves a connect waiting.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let number = socket.as_raw_fd();
+        let mut connect = Box::pin(connect(&ring, socket.into(), address.clone()));
+        let done = poll_once(&mut connect).is_ready();
+        settle(&ring);
+        if !done && poll_once(&mut connect).is_pending() {
+            waiting.push((number, connect));
+        }
+    }
+    assert!(!waiting.is_empty(), "a full backlog leaves connects waiting");
+    for (number, connect) in waiting {
+        assert!(is_open(number));
+        drop(connect);
+        settle(&ring);
+        assert!(!is_open(number), "cancelled, completed, closed");
+    }
+    assert_eq!(ring.with(|inner| inner.singles.len()), 0);
+}
+
+fn is_open(fd: i32) -> bool {
+    // SAFETY: asks about a number; no memory is involved.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+#[test]
+fn hang_up_poll() {
+    let ring = ring();
+    let (socket, peer) = pair(&ring);
+    for _ in 0..3 {
+        let mut closed = Box::pin(socket.closed());
+        assert!(poll_once(&mut closed).is_pending());
+        settle(&ring);
+    }
+    drop(peer);
+    settle(&ring);
+    drive(&ring, socket.closed());
+    let (socket, mut peer) = pair(&ring);
+    let mut closed = Box::pin(socket.closed());
+    assert!(poll_once(&mut closed).is_pending());
+    settle(&ring);
+    drop(closed);
+    drop(socket);
+    settle(&ring);
+    assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0, "the armed poll does not keep the socket open");
+}
+
+#[test]
+fn close_frees_the_slot_and_late_completions_find_nobody() {
+    let ring = ring();
+    let (socket, mut peer) = pair(&ring);
+    let mut recv = Box::pin(socket.recv());
+    assert!(poll_once(&mut recv).is_pending());
+    drop(recv);
+    settle(&ring);
+    let old = socket.key();
+    // The bytes are received in the same turn that closes the socket.
+    peer.write_all(b"for the old connection").unwrap();
+    drop(socket);
+    let (new, _new_peer) = pair(&ring);
+    assert_eq!(old.index, new.key().index, "the slot is used again at once");
+    let mut recv = Box::pin(new.recv());
+    assert!(poll_once(&mut recv).is_pending());
+    settle(&ring);
+    assert!(poll_once(&mut recv).is_pending(), "the new connection does not see the old one's bytes");
+    ring.shutdown(old, libc::SHUT_RDWR);
+    settle(&ring);
+    assert!(poll_once(&mut recv).is_pending(), "a stale key shuts nothing down");
+}
+
+#[test]
+fn a_full_slab_refuses_and_closes() {
+    let ring: std::rc::Rc<Ring> = super::ring_for(1);
+    let (_socket, _peer) = pair(&ring);
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let Err(error) = Socket::new(&ring, ours.into()) else { panic!("there is room for one") };
+    assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
+    assert_eq!(theirs.read(&mut [0; 1]).unwrap(), 0, "refused and closed");
+}
