@@ -22,7 +22,6 @@ pub(super) struct Listener {
     fd: OwnedFd,
     armed: bool,
     stopping: bool,
-    closed: bool,
     accepted: VecDeque<OwnedFd>,
     /// Why the last accept ended. Told once: the next call tries again.
     error: Option<i32>,
@@ -49,7 +48,6 @@ impl Inner {
                 fd,
                 armed: false,
                 stopping: false,
-                closed: false,
                 accepted: VecDeque::new(),
                 error: None,
                 waker: None,
@@ -60,18 +58,14 @@ impl Inner {
     /// The next connection.
     ///
     /// # Errors
-    /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the limits are met, `ECONNABORTED` after
-    /// [`close_listener`](Self::close_listener). All but the last go away by themselves: call again
-    /// after a moment.
+    /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when limits are met: call again after a moment.
+    /// `EINVAL` once the socket was shut down.
     pub(super) fn poll_accept(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Result<OwnedFd, i32>> {
         let Some(listener) = self.listeners.get_mut(key) else {
             return Poll::Ready(Err(libc::EBADF));
         };
         if let Some(fd) = listener.accepted.pop_front() {
             return Poll::Ready(Ok(fd));
-        }
-        if listener.closed {
-            return Poll::Ready(Err(libc::ECONNABORTED));
         }
         if let Some(error) = listener.error.take() {
             return Poll::Ready(Err(error));
@@ -120,23 +114,14 @@ impl Inner {
         }
     }
 
-    /// Ends accepting: a pending accept fails, connections accepted and not taken are closed.
-    pub(super) fn close_listener(&mut self, key: Key) {
-        let Some(listener) = self.listeners.get_mut(key) else { return };
-        listener.closed = true;
-        self.wakes.extend(listener.waker.take());
-        self.retired.extend(listener.accepted.drain(..).map(Retired::Descriptor));
+    /// The listener was dropped. Connections accepted and not taken are closed.
+    pub(super) fn remove_listener(&mut self, key: Key) {
+        let Some(mut listener) = self.listeners.remove(key) else { return };
         if listener.armed && !listener.stopping {
-            listener.stopping = true;
             self.cancel(Token::new(Kind::Accept, key));
         }
-    }
-
-    /// The listener was dropped.
-    pub(super) fn remove_listener(&mut self, key: Key) {
-        self.close_listener(key);
-        if let Some(listener) = self.listeners.remove(key) {
-            self.retired.push(Retired::Descriptor(listener.fd));
-        }
+        self.wakes.extend(listener.waker.take());
+        self.retired.extend(listener.accepted.drain(..).map(Retired::Descriptor));
+        self.retired.push(Retired::Descriptor(listener.fd));
     }
 }

@@ -1,10 +1,12 @@
 //! Ends of connections: shutdown, close, and hearing that the peer is gone.
 
+use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use io_uring::{opcode, squeue, types};
+use rustix::net::Shutdown;
 
 use super::Inner;
 use super::conn::{Receive, remember};
@@ -31,24 +33,26 @@ impl Inner {
     }
 
     /// Shuts down one or both sides, the writing side after the send in hand.
-    pub(super) fn shutdown(&mut self, key: Key, how: i32) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        if how == libc::SHUT_WR && !matches!(conn.sending, Sending::Idle) {
-            conn.shutdown_after_send = true;
-        } else {
-            self.shutdown_now(key, how);
+    ///
+    /// A system call where nothing is queued that it would overtake: it is rare, and it can say
+    /// that the peer is gone. Behind a send of this turn it is queued, and its outcome not known.
+    pub(super) fn shutdown(&mut self, key: Key, how: Shutdown) -> io::Result<()> {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        match (&conn.sending, how) {
+            (Sending::Trying(_) | Sending::Rest(_), Shutdown::Write) => conn.shutdown_after_send = true,
+            (Sending::Trying(_), Shutdown::Both) => {
+                let entry = opcode::Shutdown::new(types::Fd(conn.fd.as_raw_fd()), libc::SHUT_RDWR)
+                    .build()
+                    .flags(squeue::Flags::SKIP_SUCCESS)
+                    .user_data(Token::DETACHED);
+                // SAFETY: a shutdown points to no memory.
+                unsafe { self.uring.push(&entry) };
+            }
+            _ => rustix::net::shutdown(&conn.fd, how)?,
         }
-    }
-
-    pub(super) fn shutdown_now(&mut self, key: Key, how: i32) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let fd = types::Fd(conn.fd.as_raw_fd());
-        let entry = opcode::Shutdown::new(fd, how)
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Token::DETACHED);
-        // SAFETY: a shutdown points to no memory.
-        unsafe { self.uring.push(&entry) };
+        Ok(())
     }
 
     /// The stream was dropped. Finishes the send in hand for at most [`LINGER`], then closes.
@@ -105,7 +109,8 @@ impl Inner {
                 if deadline > now {
                     break;
                 }
-                self.shutdown_now(key, libc::SHUT_RDWR);
+                // An error means that the peer was faster.
+                let _gone = self.shutdown(key, Shutdown::Both);
             }
             self.lingering.pop_front();
         }

@@ -76,10 +76,6 @@ impl Unread {
     pub(super) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
 }
 
 /// One connection. Kept small: this is most of what an idle connection costs here.

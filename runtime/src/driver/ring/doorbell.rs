@@ -21,10 +21,11 @@ const TOKEN: Token = Token {
 };
 
 impl Inner {
-    /// Arms the poll.
+    /// Arms the poll on the bell, once there is one.
     pub(super) fn hear_doorbell(&mut self) {
+        let Some(bell) = &self.bell else { return };
         let events = u32::try_from(libc::POLLIN).unwrap_or(0);
-        let entry = opcode::PollAdd::new(types::Fd(self.bell.as_raw_fd()), events)
+        let entry = opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), events)
             .multi(true)
             .build()
             .user_data(TOKEN.bits());

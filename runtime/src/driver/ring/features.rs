@@ -5,6 +5,8 @@ use std::io;
 
 use io_uring::IoUring;
 
+use crate::launch::RingFlags;
+
 /// A set of ring flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setup {
@@ -70,5 +72,16 @@ impl fmt::Display for Features {
             }
         }
         Ok(())
+    }
+}
+
+impl Features {
+    /// The flags in the runtime's own words.
+    pub(crate) fn flags(self) -> RingFlags {
+        RingFlags {
+            single_issuer: self.setup != Setup::Plain,
+            coop_taskrun: self.setup != Setup::Plain,
+            defer_taskrun: self.setup == Setup::Deferred,
+        }
     }
 }

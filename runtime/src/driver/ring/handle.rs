@@ -2,20 +2,25 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use io_uring::{opcode, squeue, types};
-use socket2::SockAddr;
+use rustix::net::Shutdown;
 
 use super::recv::Received;
 use super::send::{BEHIND_MAX, Payload};
-use super::single::{Hold, Yields};
 use super::token::Key;
 use super::{Inner, Ring};
-use crate::buf::Lease;
+use crate::buf::{Chunk, Chunks, Lease};
+use crate::net::SocketState;
+use crate::time::sleep;
+
+/// How long the end of a stream waits for a lease to be told by, when the pool is at its bound.
+const POOL_RETRY: Duration = Duration::from_millis(5);
 
 /// A connected stream socket. Dropping it finishes the send in hand, then closes.
 pub(crate) struct Socket {
@@ -45,8 +50,9 @@ impl Socket {
     }
 
     /// The descriptor, for `getsockopt` and the like.
-    pub(crate) fn as_raw_fd(&self) -> RawFd {
-        self.fd
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: open while `self` lives (see the field).
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
     /// Names the connection to [`Ring::shutdown`] without keeping it alive.
@@ -72,37 +78,107 @@ impl Socket {
         })
     }
 
+    /// As [`recv`](Self::recv) in the boundary's terms: an empty lease is the end.
+    pub(crate) async fn recv_lease(&self) -> io::Result<Lease> {
+        match self.recv().await? {
+            Some(lease) => Ok(lease),
+            None => loop {
+                match Lease::take(0) {
+                    Ok(lease) => return Ok(lease),
+                    Err(_) => sleep(POOL_RETRY).await,
+                }
+            },
+        }
+    }
+
     /// Sends all of `payload`. Up to [`BEHIND_MAX`] bytes it returns once they are with the driver;
     /// an error then shows in the next call.
     ///
     /// # Cancellation
     /// Before the payload is taken nothing was sent; after that all of it will be, unless the
     /// connection fails.
-    pub(crate) async fn send(&self, payload: Payload) -> io::Result<()> {
+    ///
+    /// `progress` is called each time the socket has taken some bytes of what was waited for.
+    pub(crate) async fn send(&self, payload: Payload, progress: impl Fn()) -> io::Result<()> {
         let len = payload.len();
         if len == 0 {
             return Ok(());
         }
-        poll_fn(|cx| self.poll_send_idle(cx)).await?;
+        self.send_idle(&progress).await?;
         self.ring.with(|inner| inner.start_send(self.key, payload));
         if len > BEHIND_MAX {
-            poll_fn(|cx| self.poll_send_idle(cx)).await?;
+            self.send_idle(&progress).await?;
         }
         Ok(())
     }
 
-    /// Ready once no send is in hand.
+    /// [`send`](Self::send) in the boundary's terms. What was taken is not given back: the chunk
+    /// that comes back is empty.
+    pub(crate) async fn send_chunk(
+        &mut self,
+        chunk: Chunk,
+        from: usize,
+        state: &Rc<SocketState>,
+    ) -> (io::Result<usize>, Chunk) {
+        debug_assert_eq!(from, 0, "a send takes all or fails");
+        let len = chunk.len();
+        let sent = self.send(Payload::One(chunk), || state.send_goes_on()).await;
+        (sent.map(|()| len), Chunk::Static(&[]))
+    }
+
+    /// As [`send_chunk`](Self::send_chunk), over several.
+    pub(crate) async fn send_chunks(
+        &mut self,
+        chunks: Chunks,
+        from: usize,
+        state: &Rc<SocketState>,
+    ) -> (io::Result<usize>, Chunks) {
+        debug_assert_eq!(from, 0, "a send takes all or fails");
+        let payload = Payload::Many(chunks);
+        let len = payload.len();
+        let sent = self.send(payload, || state.send_goes_on()).await;
+        (sent.map(|()| len), Chunks::new())
+    }
+
+    /// Waits until no send is in hand.
+    async fn send_idle(&self, progress: &impl Fn()) -> io::Result<()> {
+        let mut woken = false;
+        poll_fn(|cx| {
+            let idle = self.poll_send_idle(cx);
+            // Woken with the send still in hand: the socket took some.
+            if woken && idle.is_pending() {
+                progress();
+            }
+            woken = true;
+            idle
+        })
+        .await
+    }
+
+    /// Ready once no send is in hand. Wakes with every piece of progress as well.
     pub(crate) fn poll_send_idle(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let idle = ready!(self.ring.with(|inner| inner.poll_send_idle(self.key, cx)));
         Poll::Ready(idle.map_err(io::Error::from_raw_os_error))
     }
 
-    /// Waits until the peer has closed, reset, or finished sending. Reads nothing.
+    /// Waits until a connect that is under way has ended, either way.
     ///
     /// # Cancellation
-    /// May be dropped at any time.
-    pub(crate) async fn closed(&self) {
-        poll_fn(|cx| self.ring.with(|inner| inner.poll_closed(self.key, cx))).await;
+    /// The wait is cancelled.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        let events = u32::try_from(libc::POLLOUT).unwrap_or(0);
+        let entry = opcode::PollAdd::new(types::Fd(self.fd), events).build();
+        // SAFETY: a poll points to no memory.
+        let operation = unsafe { Operation::start(&self.ring, entry)? };
+        match operation.await {
+            0.. => Ok(()),
+            error => Err(io::Error::from_raw_os_error(-error)),
+        }
+    }
+
+    /// Ready once the peer has closed, reset, or finished sending. Reads nothing.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.ring.with(|inner| inner.poll_closed(self.key, cx))
     }
 }
 
@@ -116,10 +192,12 @@ impl Drop for Socket {
 }
 
 impl Ring {
-    /// Shuts down one or both sides of a connection, if it still exists. `how` is `SHUT_RD`,
-    /// `SHUT_WR` or `SHUT_RDWR`; the writing side alone waits for the send in hand.
-    pub(crate) fn shutdown(&self, key: Key, how: i32) {
-        self.with(|inner| inner.shutdown(key, how));
+    /// Shuts down one or both sides of a connection. The writing side waits for the send in hand.
+    ///
+    /// # Errors
+    /// `NotConnected` if the connection or its peer is gone.
+    pub(crate) fn shutdown(&self, key: Key, how: Shutdown) -> io::Result<()> {
+        self.with(|inner| inner.shutdown(key, how))
     }
 }
 
@@ -154,11 +232,6 @@ impl Acceptor {
             .await
             .map_err(io::Error::from_raw_os_error)
     }
-
-    /// Ends accepting; a pending accept fails with `ConnectionAborted`.
-    pub(crate) fn close(&self) {
-        self.ring.with(|inner| inner.close_listener(self.key));
-    }
 }
 
 impl Drop for Acceptor {
@@ -176,13 +249,10 @@ struct Operation {
 impl Operation {
     /// # Safety
     /// As [`Inner::start_single`].
-    unsafe fn start(ring: &Rc<Ring>, entry: squeue::Entry, hold: Hold, yields: Yields) -> io::Result<Self> {
+    unsafe fn start(ring: &Rc<Ring>, entry: squeue::Entry) -> io::Result<Self> {
         // SAFETY: the caller's promise is the same.
-        let start = |inner: &mut Inner| unsafe { inner.start_single(entry, hold, yields) };
-        let key = ring.with(start).map_err(|hold| {
-            drop(hold);
-            io::Error::from_raw_os_error(libc::ENOBUFS)
-        })?;
+        let start = |inner: &mut Inner| unsafe { inner.start_single(entry) };
+        let key = ring.with(start).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOBUFS))?;
         Ok(Self {
             ring: Rc::clone(ring),
             key,
@@ -191,9 +261,9 @@ impl Operation {
 }
 
 impl Future for Operation {
-    type Output = (i32, Hold);
+    type Output = i32;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(i32, Hold)> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<i32> {
         self.ring.with(|inner| inner.poll_single(self.key, cx))
     }
 }
@@ -201,23 +271,5 @@ impl Future for Operation {
 impl Drop for Operation {
     fn drop(&mut self) {
         self.ring.with(|inner| inner.drop_single(self.key));
-    }
-}
-
-/// Connects `socket` to `address`.
-///
-/// # Errors
-/// The socket's error; `ENOBUFS` with too many operations in flight.
-///
-/// # Cancellation
-/// The connect is cancelled, the socket closed once the kernel has let go of it.
-pub(crate) async fn connect(ring: &Rc<Ring>, socket: OwnedFd, address: SockAddr) -> io::Result<OwnedFd> {
-    let address = Box::new(address);
-    let entry = opcode::Connect::new(types::Fd(socket.as_raw_fd()), address.as_ptr().cast(), address.len()).build();
-    // SAFETY: the address is boxed and moves into the hold, as does the socket.
-    let operation = unsafe { Operation::start(ring, entry, Hold::Connect(socket, address), Yields::Number)? };
-    match operation.await {
-        (0.., Hold::Connect(socket, _)) => Ok(socket),
-        (error, _) => Err(io::Error::from_raw_os_error(-error)),
     }
 }

@@ -17,6 +17,7 @@ mod features;
 mod handle;
 mod probe;
 mod recv;
+mod run;
 mod send;
 mod single;
 mod slots;
@@ -35,25 +36,32 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use io_uring::cqueue;
+use rustix::net::Shutdown;
 
 use self::accept::Listener;
 use self::bufring::BufRing;
 use self::conn::Conn;
 use self::features::Features;
 use self::send::{Flight, Gather, Payload, Sending};
-use self::single::{Hold, Single};
+use self::single::Single;
 use self::slots::Slots;
-use self::token::{Key, Kind, Token};
+use self::token::{Kind, Token};
 use self::uring::{Uring, Wait};
 use crate::buf::Lease;
 
-pub(crate) use self::handle::{Acceptor, Socket, connect};
+pub(crate) use self::handle::{Acceptor, Socket};
+pub(crate) use self::run::Prepared;
+pub(crate) use self::token::Key;
 
 /// Bytes in a small receive buffer: a request head and then some.
 const SMALL_BYTES: usize = 4 * 1024;
 
 /// Bytes in a large receive buffer.
 const LARGE_BYTES: usize = 64 * 1024;
+
+/// Connections of one core at most. The layers above have lower bounds of their own; beyond this a
+/// socket is refused with `ENOBUFS`.
+const CONNS_MAX: u32 = 1 << 20;
 
 /// Listening sockets of one core at most.
 const LISTENERS_MAX: u32 = 1024;
@@ -96,11 +104,11 @@ const TEARDOWN_MAX: Duration = Duration::from_secs(1);
 
 /// What an operation is done with, dropped when nothing is borrowed: a drop may run code of the
 /// caller's, which may come back here.
+#[allow(dead_code, reason = "held to be dropped")]
 enum Retired {
     Payload(Payload),
     Lease(Lease),
     Descriptor(OwnedFd),
-    Hold(Hold),
 }
 
 /// All state of one core's driver. No method calls out: wakers and what is to be dropped are
@@ -125,8 +133,8 @@ struct Inner {
     /// Dropped streams whose last send is not done, by when they are cut.
     lingering: VecDeque<(Instant, Key)>,
     skip_success: bool,
-    /// Rung by other threads.
-    bell: OwnedFd,
+    /// Rung by other threads; none before the loop runs.
+    bell: Option<OwnedFd>,
     now: Instant,
     completions: Vec<cqueue::Entry>,
     wakes: Vec<Waker>,
@@ -134,12 +142,12 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(conns_max: u32, bell: OwnedFd, sizes: Sizes) -> io::Result<(Self, Features)> {
+    fn new(conns_max: u32, sizes: Sizes) -> io::Result<(Self, Features)> {
         let (uring, setup) = Uring::new(sizes.submissions, sizes.completions)?;
         let features = probe::probe(setup)?;
         let small = BufRing::new(uring.ring(), 0, sizes.small, SMALL_BYTES)?;
         let large = BufRing::new(uring.ring(), 1, sizes.large, LARGE_BYTES)?;
-        let mut inner = Self {
+        let inner = Self {
             uring,
             conns: Slots::new(conns_max),
             listeners: Slots::new(LISTENERS_MAX),
@@ -154,13 +162,12 @@ impl Inner {
             starvations: 0,
             lingering: VecDeque::new(),
             skip_success: features.skip_success,
-            bell,
+            bell: None,
             now: Instant::now(),
             completions: Vec::new(),
             wakes: Vec::new(),
             retired: Vec::new(),
         };
-        inner.hear_doorbell();
         Ok((inner, features))
     }
 
@@ -223,20 +230,42 @@ impl Inner {
         }
     }
 
+    /// See [`Ring::finish`].
+    fn finish(&mut self) {
+        for key in self.conns.keys() {
+            // An error means that the peer was faster.
+            let _gone = self.shutdown(key, Shutdown::Both);
+            self.close(key, self.now);
+        }
+        for key in self.listeners.keys() {
+            self.remove_listener(key);
+        }
+        for key in self.singles.keys() {
+            self.drop_single(key);
+        }
+        let until = Instant::now() + TEARDOWN_MAX;
+        while self.lends_memory() && Instant::now() < until {
+            self.turn(Wait::AtMost(Duration::from_millis(10)), Instant::now());
+        }
+        // The closes of the last round.
+        self.turn(Wait::No, Instant::now());
+        if self.lends_memory() {
+            self.leak();
+        }
+    }
+
     /// Gives up what the kernel may still read or write, without freeing it.
     fn leak(&mut self) {
         self.small.leak();
         self.large.leak();
         std::mem::forget(std::mem::take(&mut self.flights));
         std::mem::forget(std::mem::replace(&mut self.conns, Slots::new(0)));
-        std::mem::forget(std::mem::replace(&mut self.singles, Slots::new(0)));
     }
 
     /// True while the kernel may read or write memory of ours.
     fn lends_memory(&self) -> bool {
         let sending = |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
         self.receives_armed > 0
-            || self.singles.len() > 0
             || self.flights.iter().any(Option::is_some)
             || self.conns.keys().iter().any(sending)
     }
@@ -254,12 +283,12 @@ impl Ring {
     /// # Errors
     /// What the kernel says when io_uring, multishot receive or provided-buffer rings are missing
     /// or forbidden.
-    pub(crate) fn new(conns_max: u32, bell: OwnedFd) -> io::Result<Rc<Self>> {
-        Self::with_sizes(conns_max, bell, Sizes::default())
+    pub(crate) fn new(conns_max: u32) -> io::Result<Rc<Self>> {
+        Self::with_sizes(conns_max, Sizes::default())
     }
 
-    fn with_sizes(conns_max: u32, bell: OwnedFd, sizes: Sizes) -> io::Result<Rc<Self>> {
-        let (inner, features) = Inner::new(conns_max, bell, sizes)?;
+    fn with_sizes(conns_max: u32, sizes: Sizes) -> io::Result<Rc<Self>> {
+        let (inner, features) = Inner::new(conns_max, sizes)?;
         Ok(Rc::new(Self {
             inner: RefCell::new(inner),
             features,
@@ -310,27 +339,16 @@ impl Ring {
     }
 }
 
+impl Ring {
+    /// Ends every operation and waits until no memory is with the kernel, a second at most; what
+    /// is left by then is leaked.
+    pub(crate) fn finish(&self) {
+        self.with(Inner::finish);
+    }
+}
+
 impl Drop for Ring {
     fn drop(&mut self) {
-        let inner = self.inner.get_mut();
-        for key in inner.conns.keys() {
-            inner.shutdown_now(key, libc::SHUT_RDWR);
-            inner.close(key, inner.now);
-        }
-        for key in inner.listeners.keys() {
-            inner.remove_listener(key);
-        }
-        for key in inner.singles.keys() {
-            inner.drop_single(key);
-        }
-        let until = Instant::now() + TEARDOWN_MAX;
-        while inner.lends_memory() && Instant::now() < until {
-            inner.turn(Wait::AtMost(Duration::from_millis(10)), Instant::now());
-        }
-        // The closes of the last round.
-        inner.turn(Wait::No, Instant::now());
-        if inner.lends_memory() {
-            inner.leak();
-        }
+        self.finish();
     }
 }

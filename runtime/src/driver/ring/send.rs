@@ -17,6 +17,7 @@ use std::os::fd::AsRawFd;
 use std::task::{Context, Poll};
 
 use io_uring::{opcode, squeue, types};
+use rustix::net::Shutdown;
 use smallvec::SmallVec;
 
 use super::close::LINGER;
@@ -191,6 +192,10 @@ impl Inner {
             let entry = flight.entry(conn, 0).user_data(Token::new(Kind::SendRest, key).bits());
             let first = matches!(conn.sending, Sending::Trying(_));
             conn.sending = Sending::Rest(flight);
+            // Whoever waits sees that it goes on: a stall is a send that does not.
+            if result > 0 {
+                self.wakes.extend(conn.send_waker.take());
+            }
             if first && conn.closing {
                 self.lingering.push_back((self.now + LINGER, key));
             }
@@ -232,7 +237,8 @@ impl Inner {
         if conn.closing {
             self.close_now(key);
         } else if std::mem::take(&mut conn.shutdown_after_send) {
-            self.shutdown_now(key, libc::SHUT_WR);
+            // An error means that the peer was faster.
+            let _gone = self.shutdown(key, Shutdown::Write);
         }
     }
 }

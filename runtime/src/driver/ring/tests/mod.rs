@@ -6,6 +6,7 @@ mod sockets;
 mod stress;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use super::send::Payload;
 use super::{Ring, Sizes, Socket, Wait};
 
 /// Longest any test waits for something that must happen.
@@ -29,7 +31,7 @@ pub(super) fn ring_for(conns_max: u32) -> Rc<Ring> {
 }
 
 pub(super) fn ring_with(conns_max: u32, sizes: Sizes) -> Rc<Ring> {
-    Ring::with_sizes(conns_max, eventfd(), sizes).expect("these tests need io_uring with multishot receive")
+    Ring::with_sizes(conns_max, sizes).expect("these tests need io_uring with multishot receive")
 }
 
 fn eventfd() -> OwnedFd {
@@ -88,4 +90,23 @@ pub(super) fn pair(ring: &Rc<Ring>) -> (Socket, UnixStream) {
     theirs.set_read_timeout(Some(PATIENCE)).unwrap();
     theirs.set_write_timeout(Some(PATIENCE)).unwrap();
     (Socket::new(ring, ours.into()).unwrap(), theirs)
+}
+
+/// Waits for the peer's end.
+pub(super) fn closed(socket: &Socket) -> impl Future<Output = ()> {
+    std::future::poll_fn(|cx| socket.poll_closed(cx))
+}
+
+/// Sends without caring for progress.
+pub(super) fn send(socket: &Socket, payload: Payload) -> impl Future<Output = std::io::Result<()>> {
+    socket.send(payload, || {})
+}
+
+/// A socket whose connect is under way.
+pub(super) fn connect(ring: &Rc<Ring>, address: SocketAddr) -> Socket {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let begun = socket.connect(&address.into());
+    assert!(begun.is_ok() || begun.unwrap_err().raw_os_error() == Some(libc::EINPROGRESS));
+    Socket::new(ring, socket.into()).unwrap()
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{ring_with, settle};
+use super::{closed, ring_with, send, settle};
 use crate::buf::{Chunk, Lease, pool_stats};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Ring, Sizes, Socket, Wait};
@@ -110,7 +110,7 @@ fn step(stream: &mut Stream, dice: &mut Dice, why: &str) {
                 let socket = stream.sender.take().unwrap();
                 let payload = payload(stream, dice);
                 // A future dropped right after it took the payload: all of it must still arrive.
-                touch(socket.send(payload));
+                touch(send(&socket, payload));
                 stream.sender = Some(socket);
             }
             Some(Err(_)) => {
@@ -125,7 +125,7 @@ fn step(stream: &mut Stream, dice: &mut Dice, why: &str) {
     }
     if let Some(socket) = &stream.receiver {
         if dice.one_in(4) {
-            touch(socket.closed());
+            touch(closed(socket));
         }
         for _ in 0..dice.below(4) {
             match touch(socket.recv()) {
@@ -220,7 +220,7 @@ fn ten_thousand_connections_come_and_go_and_leave_nothing() {
         for (socket, _) in &sockets {
             assert!(touch(socket.recv()).is_none());
             if round % 3 == 0 {
-                touch(socket.closed());
+                touch(closed(socket));
             }
         }
         ring.turn(Wait::No, Instant::now());

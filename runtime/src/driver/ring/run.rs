@@ -1,0 +1,64 @@
+//! The loop of a core on this driver.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use super::uring::Wait;
+use super::{CONNS_MAX, Ring};
+use crate::driver::Findings;
+use crate::executor::{Core, Turn};
+
+/// An open ring whose loop has not begun.
+pub(crate) struct Prepared {
+    ring: Rc<Ring>,
+}
+
+impl Prepared {
+    /// Opens the ring on the thread that will run it.
+    ///
+    /// # Errors
+    /// As [`Ring::new`].
+    pub(crate) fn open() -> io::Result<(Prepared, Findings)> {
+        let ring = Ring::new(CONNS_MAX)?;
+        let flags = ring.features().flags();
+        Ok((Prepared { ring }, Findings { flags, notes: Vec::new() }))
+    }
+
+    /// What the core's sockets reach the ring by.
+    pub(crate) fn local(&self) -> Rc<Ring> {
+        Rc::clone(&self.ring)
+    }
+
+    /// Turns until the core is done, then ends its tasks and waits for memory lent to the kernel.
+    pub(crate) fn run(self, core: &Rc<Core>) {
+        match core.shared.bell.duplicate() {
+            Ok(bell) => self.ring.set_bell(bell),
+            Err(error) => {
+                tracing::error!(core = core.shared.id.index(), %error, "the loop cannot start");
+                return core.drop_tasks();
+            }
+        }
+        loop {
+            let wait = match core.turn() {
+                Turn::Done => break,
+                Turn::Again => Wait::No,
+                Turn::Park(None) => Wait::Forever,
+                Turn::Park(Some(at)) => Wait::AtMost(at.saturating_duration_since(core.now())),
+            };
+            self.ring.turn(wait, core.now());
+        }
+        core.drop_tasks();
+        self.ring.finish();
+    }
+}
+
+impl Ring {
+    /// Lets `bell` end the loop's sleep.
+    pub(crate) fn set_bell(&self, bell: OwnedFd) {
+        self.with(|inner| {
+            inner.bell = Some(bell);
+            inner.hear_doorbell();
+        });
+    }
+}
