@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use io_uring::{opcode, squeue, types};
 use rustix::net::Shutdown;
@@ -15,12 +14,7 @@ use super::recv::Received;
 use super::send::{BEHIND_MAX, Payload};
 use super::token::Key;
 use super::{Inner, Ring};
-use crate::buf::{Chunk, Chunks, Lease};
-use crate::net::SocketState;
-use crate::time::sleep;
-
-/// How long the end of a stream waits for a lease to be told by, when the pool is at its bound.
-const POOL_RETRY: Duration = Duration::from_millis(5);
+use crate::buf::Lease;
 
 /// A connected stream socket. Dropping it finishes the send in hand, then closes.
 pub(crate) struct Socket {
@@ -60,99 +54,28 @@ impl Socket {
         self.key
     }
 
-    /// The next bytes; `None` at the end of the stream.
+    /// The next bytes; an empty lease at the end of the stream.
+    ///
+    /// # Errors
+    /// The socket's; `OutOfMemory` for an end that cannot be told because the pool is at its bound.
     ///
     /// # Cancellation
     /// Nothing is lost: bytes that arrive later wait for the next call.
-    pub(crate) async fn recv(&self) -> io::Result<Option<Lease>> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub(crate) fn recv(&self) -> Recv<'_> {
+        Recv { socket: self }
     }
 
-    /// See [`recv`](Self::recv).
-    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        let received = ready!(self.ring.with(|inner| inner.poll_recv(self.key, cx)));
-        Poll::Ready(match received {
-            Ok(Received::Bytes(lease)) => Ok(Some(lease)),
-            Ok(Received::Eof) => Ok(None),
-            Err(error) => Err(io::Error::from_raw_os_error(error)),
-        })
-    }
-
-    /// As [`recv`](Self::recv) in the boundary's terms: an empty lease is the end.
-    pub(crate) async fn recv_lease(&self) -> io::Result<Lease> {
-        match self.recv().await? {
-            Some(lease) => Ok(lease),
-            None => loop {
-                match Lease::take(0) {
-                    Ok(lease) => return Ok(lease),
-                    Err(_) => sleep(POOL_RETRY).await,
-                }
-            },
-        }
-    }
-
-    /// Sends all of `payload`. Up to [`BEHIND_MAX`] bytes it returns once they are with the driver;
-    /// an error then shows in the next call.
+    /// Sends everything in `pieces`. Up to [`BEHIND_MAX`] bytes it is done once they are with the
+    /// driver; an error then shows in the next call. `goes_on` is called while it waits, each time the
+    /// socket has taken some more.
+    ///
+    /// Outputs how many bytes that were: all, or an error.
     ///
     /// # Cancellation
-    /// Before the payload is taken nothing was sent; after that all of it will be, unless the
+    /// Before the pieces are taken nothing was sent; after that all of them will be, unless the
     /// connection fails.
-    ///
-    /// `progress` is called each time the socket has taken some bytes of what was waited for.
-    pub(crate) async fn send(&self, payload: Payload, progress: impl Fn()) -> io::Result<()> {
-        let len = payload.len();
-        if len == 0 {
-            return Ok(());
-        }
-        self.send_idle(&progress).await?;
-        self.ring.with(|inner| inner.start_send(self.key, payload));
-        if len > BEHIND_MAX {
-            self.send_idle(&progress).await?;
-        }
-        Ok(())
-    }
-
-    /// [`send`](Self::send) in the boundary's terms. What was taken is not given back: the chunk
-    /// that comes back is empty.
-    pub(crate) async fn send_chunk(
-        &mut self,
-        chunk: Chunk,
-        from: usize,
-        state: &Rc<SocketState>,
-    ) -> (io::Result<usize>, Chunk) {
-        debug_assert_eq!(from, 0, "a send takes all or fails");
-        let len = chunk.len();
-        let sent = self.send(Payload::One(chunk), || state.send_goes_on()).await;
-        (sent.map(|()| len), Chunk::Static(&[]))
-    }
-
-    /// As [`send_chunk`](Self::send_chunk), over several.
-    pub(crate) async fn send_chunks(
-        &mut self,
-        chunks: Chunks,
-        from: usize,
-        state: &Rc<SocketState>,
-    ) -> (io::Result<usize>, Chunks) {
-        debug_assert_eq!(from, 0, "a send takes all or fails");
-        let payload = Payload::Many(chunks);
-        let len = payload.len();
-        let sent = self.send(payload, || state.send_goes_on()).await;
-        (sent.map(|()| len), Chunks::new())
-    }
-
-    /// Waits until no send is in hand.
-    async fn send_idle(&self, progress: &impl Fn()) -> io::Result<()> {
-        let mut woken = false;
-        poll_fn(|cx| {
-            let idle = self.poll_send_idle(cx);
-            // Woken with the send still in hand: the socket took some.
-            if woken && idle.is_pending() {
-                progress();
-            }
-            woken = true;
-            idle
-        })
-        .await
+    pub(crate) fn send<P: Into<Payload>, G: Fn()>(&self, pieces: P, goes_on: G) -> Send<'_, P, G> {
+        Send { socket: self, goes_on, pieces: Some(pieces), len: 0, waited: false }
     }
 
     /// Ready once no send is in hand. Wakes with every piece of progress as well.
@@ -179,6 +102,73 @@ impl Socket {
     /// Ready once the peer has closed, reset, or finished sending. Reads nothing.
     pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.ring.with(|inner| inner.poll_closed(self.key, cx))
+    }
+}
+
+/// See [`Socket::recv`].
+pub(crate) struct Recv<'a> {
+    socket: &'a Socket,
+}
+
+impl Future for Recv<'_> {
+    type Output = io::Result<Lease>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Lease>> {
+        let Socket { ring, key, .. } = self.socket;
+        Poll::Ready(match ready!(ring.with(|inner| inner.poll_recv(*key, cx))) {
+            Ok(Received::Bytes(lease)) => Ok(lease),
+            Ok(Received::Eof) => Lease::take(0).map_err(io::Error::from),
+            Err(error) => Err(io::Error::from_raw_os_error(error)),
+        })
+    }
+}
+
+/// See [`Socket::send`]. Written out because it is part of every connection's task: as an `async`
+/// block it would hold the pieces three times.
+pub(crate) struct Send<'a, P, G> {
+    socket: &'a Socket,
+    goes_on: G,
+    /// What to send, until the driver has it.
+    pieces: Option<P>,
+    /// Bytes in the pieces, once the driver has them.
+    len: usize,
+    /// A wait for the send in hand has begun.
+    waited: bool,
+}
+
+// No field is pinned: nothing here is polled in place.
+impl<P, G> Unpin for Send<'_, P, G> {}
+
+impl<P: Into<Payload>, G: Fn()> Future for Send<'_, P, G> {
+    type Output = io::Result<usize>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let Socket { ring, key, .. } = this.socket;
+        loop {
+            match this.socket.poll_send_idle(cx) {
+                Poll::Pending => {
+                    // Woken with the send still in hand: the socket took some of it.
+                    if std::mem::replace(&mut this.waited, true) {
+                        (this.goes_on)();
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let Some(pieces) = this.pieces.take() else {
+                return Poll::Ready(Ok(this.len));
+            };
+            let payload = pieces.into();
+            this.len = payload.len();
+            if this.len > 0 {
+                ring.with(|inner| inner.start_send(*key, payload));
+            }
+            if this.len <= BEHIND_MAX {
+                return Poll::Ready(Ok(this.len));
+            }
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::close::LINGER;
 use super::conn::{Conn, remember};
 use super::token::{Key, Kind, Token};
 use super::{Inner, Retired};
-use crate::buf::Chunk;
+use crate::buf::{Chunk, Chunks};
 
 /// Largest send, in bytes, that is reported done before the kernel has taken it.
 ///
@@ -37,7 +37,19 @@ pub(crate) enum Payload {
     /// One piece.
     One(Chunk),
     /// Several pieces, sent in order.
-    Many(SmallVec<[Chunk; 4]>),
+    Many(Chunks),
+}
+
+impl From<Chunk> for Payload {
+    fn from(chunk: Chunk) -> Self {
+        Self::One(chunk)
+    }
+}
+
+impl From<Chunks> for Payload {
+    fn from(chunks: Chunks) -> Self {
+        Self::Many(chunks)
+    }
 }
 
 impl Payload {

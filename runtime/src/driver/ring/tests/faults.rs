@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use io_uring::opcode;
 
-use super::{drive, pair, poll_once, ring, ring_with, send, settle};
+use super::{drive, pair, poll_once, recv, ring, ring_with, send, settle};
 use crate::buf::{Chunk, Lease, set_bytes_max};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Sizes, Wait};
@@ -26,7 +26,7 @@ fn an_enter_that_is_refused_is_tried_again() {
             let (socket, mut peer) = pair(&ring);
             peer.write_all(b"in").unwrap();
             ring.with(|inner| inner.uring.faults.extend(std::iter::repeat_n(fault, times)));
-            assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"in", "errno {fault}");
+            assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], b"in", "errno {fault}");
             ring.with(|inner| inner.uring.faults.extend(std::iter::repeat_n(fault, times)));
             drive(&ring, send(&socket, Payload::One(Chunk::Static(b"out")))).unwrap();
             settle(&ring);
@@ -88,7 +88,7 @@ fn more_completions_than_the_queue_holds_are_all_delivered() {
 fn a_crowd_on_few_buffers_is_served_to_the_last() {
     let ring = ring_with(512, TINY);
     let mut pairs: Vec<_> = (0..60).map(|_| pair(&ring)).collect();
-    let mut waiting: Vec<_> = pairs.iter().map(|(socket, _)| Box::pin(socket.recv())).collect();
+    let mut waiting: Vec<_> = pairs.iter().map(|(socket, _)| Box::pin(recv(socket))).collect();
     for recv in &mut waiting {
         assert!(poll_once(recv).is_pending());
     }
@@ -98,7 +98,7 @@ fn a_crowd_on_few_buffers_is_served_to_the_last() {
         peer.write_all(b"me too").unwrap();
     }
     for (socket, _) in &pairs {
-        assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"me too");
+        assert_eq!(&drive(&ring, recv(socket)).unwrap().unwrap()[..], b"me too");
     }
     assert!(ring.with(|inner| inner.starvations) > 0, "four buffers for sixty is too few at once");
 }
@@ -112,19 +112,19 @@ fn without_a_lease_in_the_pool_receives_wait_and_do_not_spin() {
         set_bytes_max(64 * 1024);
         std::iter::from_fn(|| Lease::take(1).ok()).collect()
     };
-    let mut recv = Box::pin(socket.recv());
-    assert!(poll_once(&mut recv).is_pending());
+    let mut pending = Box::pin(recv(&socket));
+    assert!(poll_once(&mut pending).is_pending());
     settle(&ring);
     let enters = ring.with(|inner| inner.uring.stats().enters);
     let until = Instant::now() + Duration::from_millis(100);
     while Instant::now() < until {
         ring.turn(Wait::Forever, Instant::now());
-        assert!(poll_once(&mut recv).is_pending());
+        assert!(poll_once(&mut pending).is_pending());
     }
     let spent = ring.with(|inner| inner.uring.stats().enters) - enters;
     assert!(spent < 200, "{spent} enters in 100 ms is a spin");
     drop(hoard);
-    assert_eq!(&drive(&ring, recv).unwrap().unwrap()[..], b"patience");
+    assert_eq!(&drive(&ring, pending).unwrap().unwrap()[..], b"patience");
     set_bytes_max(256 * 1024 * 1024);
 }
 

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::send::Payload;
+use crate::buf::Lease;
 use super::{Ring, Sizes, Socket, Wait};
 
 /// Longest any test waits for something that must happen.
@@ -74,7 +75,7 @@ pub(super) fn drive<F: Future>(ring: &Rc<Ring>, future: F) -> F::Output {
 
 /// Polls `future` once, whether or not it is ready.
 pub(super) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A few turns that do not sleep: what was submitted is decided and what is due has arrived.
@@ -98,8 +99,15 @@ pub(super) fn closed(socket: &Socket) -> impl Future<Output = ()> {
 }
 
 /// Sends without caring for progress.
-pub(super) fn send(socket: &Socket, payload: Payload) -> impl Future<Output = std::io::Result<()>> {
-    socket.send(payload, || {})
+pub(super) fn send(socket: &Socket, payload: Payload) -> impl Future<Output = std::io::Result<()>> + Unpin {
+    let mut send = socket.send(payload, || {});
+    std::future::poll_fn(move |cx| Pin::new(&mut send).poll(cx).map_ok(drop))
+}
+
+/// Receives; `None` is the end.
+pub(super) fn recv(socket: &Socket) -> impl Future<Output = std::io::Result<Option<Lease>>> + Unpin {
+    let mut recv = socket.recv();
+    std::future::poll_fn(move |cx| Pin::new(&mut recv).poll(cx).map_ok(|lease| Some(lease).filter(|lease| !lease.is_empty())))
 }
 
 /// A socket whose connect is under way.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use super::{closed, connect, drive, pair, poll_once, ring, send, settle};
-use crate::buf::{Chunk, pool_stats};
+use super::{closed, connect, drive, pair, poll_once, recv, ring, send, settle};
+use crate::buf::{Chunk, Chunks, pool_stats};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Socket};
 
@@ -66,13 +66,13 @@ fn multishot_receive() {
     let before = pool_stats().leases_in_use;
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
-    let mut recv = Box::pin(socket.recv());
-    assert!(poll_once(&mut recv).is_pending());
+    let mut pending = Box::pin(recv(&socket));
+    assert!(poll_once(&mut pending).is_pending());
     settle(&ring);
-    drop(recv);
+    drop(pending);
     peer.write_all(b"late").unwrap();
     settle(&ring);
-    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"late");
+    assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], b"late");
     let lent = pool_stats().leases_in_use;
     // Received and unread, and on its way while the socket is dropped.
     peer.write_all(b"unread").unwrap();
@@ -95,10 +95,10 @@ fn bulk_receive() {
         // Ends with an error once the socket is gone.
         while writer.write_all(&[3; 65536]).is_ok() {}
     });
-    while drive(&ring, socket.recv()).unwrap().unwrap().capacity() == 4096 {}
-    let mut recv = Box::pin(socket.recv());
-    let _ = poll_once(&mut recv);
-    drop(recv);
+    while drive(&ring, recv(&socket)).unwrap().unwrap().capacity() == 4096 {}
+    let mut pending = Box::pin(recv(&socket));
+    let _ = poll_once(&mut pending);
+    drop(pending);
     drop(socket);
     settle(&ring);
     drop(peer);
@@ -131,7 +131,7 @@ fn rest_of_a_send() {
         let (socket, mut peer) = pair(&ring);
         let (chunk, dropped) = watched(MUCH);
         let payload = if gathered {
-            Payload::Many([Chunk::Static(b"head"), chunk].into_iter().collect())
+            Payload::from([Chunk::Static(b"head"), chunk].into_iter().collect::<Chunks>())
         } else {
             Payload::One(chunk)
         };
@@ -229,9 +229,9 @@ fn hang_up_poll() {
 fn close_frees_the_slot_and_late_completions_find_nobody() {
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
-    let mut recv = Box::pin(socket.recv());
-    assert!(poll_once(&mut recv).is_pending());
-    drop(recv);
+    let mut pending = Box::pin(recv(&socket));
+    assert!(poll_once(&mut pending).is_pending());
+    drop(pending);
     settle(&ring);
     let old = socket.key();
     // The bytes are received in the same turn that closes the socket.
@@ -239,13 +239,13 @@ fn close_frees_the_slot_and_late_completions_find_nobody() {
     drop(socket);
     let (new, _new_peer) = pair(&ring);
     assert_eq!(old.index, new.key().index, "the slot is used again at once");
-    let mut recv = Box::pin(new.recv());
-    assert!(poll_once(&mut recv).is_pending());
+    let mut pending = Box::pin(recv(&new));
+    assert!(poll_once(&mut pending).is_pending());
     settle(&ring);
-    assert!(poll_once(&mut recv).is_pending(), "the new connection does not see the old one's bytes");
+    assert!(poll_once(&mut pending).is_pending(), "the new connection does not see the old one's bytes");
     ring.shutdown(old, rustix::net::Shutdown::Both).expect_err("nobody has that key any more");
     settle(&ring);
-    assert!(poll_once(&mut recv).is_pending(), "a stale key shuts nothing down");
+    assert!(poll_once(&mut pending).is_pending(), "a stale key shuts nothing down");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, closed, connect, drive, pair, poll_once, ring, send, settle};
-use crate::buf::{Chunk, Lease};
+use super::{PATIENCE, closed, connect, drive, pair, poll_once, recv, ring, send, settle};
+use crate::buf::{Chunk, Chunks, Lease};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Socket, Wait};
 
@@ -18,12 +18,12 @@ fn bytes_come_in_order_and_then_the_end() {
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
     peer.write_all(b"one").unwrap();
-    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"one");
+    assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], b"one");
     peer.write_all(b"two").unwrap();
-    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"two");
+    assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], b"two");
     drop(peer);
     for again in 0..2 {
-        assert!(drive(&ring, socket.recv()).unwrap().is_none(), "call {again} after the end");
+        assert!(drive(&ring, recv(&socket)).unwrap().is_none(), "call {again} after the end");
     }
 }
 
@@ -56,8 +56,8 @@ fn a_gathered_send_keeps_the_order_of_its_pieces_however_full_the_socket() {
         for round in 0..5u8 {
             let pieces: Vec<Vec<u8>> = (0..4u8).map(|piece| vec![round * 4 + piece; 100_000 * usize::from(piece)]).collect();
             want.extend(pieces.concat());
-            let chunks = pieces.into_iter().map(Chunk::Vec).collect();
-            send(&socket, Payload::Many(chunks)).await.unwrap();
+            let chunks: Chunks = pieces.into_iter().map(Chunk::Vec).collect();
+            send(&socket, Payload::from(chunks)).await.unwrap();
         }
     });
     drop(socket);
@@ -112,7 +112,7 @@ fn an_upload_changes_over_to_large_buffers_and_back() {
     let mut got = Vec::new();
     let mut largest = 0;
     while got.len() < payload.len() {
-        let lease = drive(&ring, socket.recv()).unwrap().expect("the peer is open");
+        let lease = drive(&ring, recv(&socket)).unwrap().expect("the peer is open");
         largest = largest.max(lease.len());
         got.extend_from_slice(&lease);
     }
@@ -121,10 +121,10 @@ fn an_upload_changes_over_to_large_buffers_and_back() {
     let mut peer = writer.join().unwrap();
     for word in [b"small", b"again"] {
         peer.write_all(word).unwrap();
-        assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], word);
+        assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], word);
     }
     peer.write_all(b"third").unwrap();
-    let lease = drive(&ring, socket.recv()).unwrap().unwrap();
+    let lease = drive(&ring, recv(&socket)).unwrap().unwrap();
     assert_eq!(lease.capacity(), 4096, "back to small buffers");
 }
 
@@ -132,7 +132,7 @@ fn an_upload_changes_over_to_large_buffers_and_back() {
 fn a_task_that_does_not_read_stops_the_peer() {
     let ring = ring();
     let (socket, peer) = pair(&ring);
-    let mut first = Box::pin(socket.recv());
+    let mut first = Box::pin(recv(&socket));
     assert!(poll_once(&mut first).is_pending());
     drop(first);
     peer.set_nonblocking(true).unwrap();
@@ -152,7 +152,7 @@ fn a_task_that_does_not_read_stops_the_peer() {
     }
     drop(peer);
     let mut read = 0;
-    while let Some(lease) = drive(&ring, socket.recv()).unwrap() {
+    while let Some(lease) = drive(&ring, recv(&socket)).unwrap() {
         assert!(lease.iter().all(|&byte| byte == 5));
         read += lease.len() as u64;
     }
@@ -170,7 +170,7 @@ fn closed_tells_of_the_end_and_not_of_bytes() {
     assert!(poll_once(&mut closed).is_pending(), "bytes are not the end");
     peer.shutdown(Shutdown::Write).unwrap();
     drive(&ring, closed);
-    assert_eq!(&drive(&ring, socket.recv()).unwrap().unwrap()[..], b"data", "nothing was read by it");
+    assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], b"data", "nothing was read by it");
     drop(peer);
 }
 
@@ -178,11 +178,11 @@ fn closed_tells_of_the_end_and_not_of_bytes() {
 fn shutting_down_the_reading_side_ends_a_pending_receive_and_leaves_sends() {
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
-    let mut recv = Box::pin(socket.recv());
-    assert!(poll_once(&mut recv).is_pending());
+    let mut pending = Box::pin(recv(&socket));
+    assert!(poll_once(&mut pending).is_pending());
     settle(&ring);
     ring.shutdown(socket.key(), rustix::net::Shutdown::Read).unwrap();
-    assert!(drive(&ring, recv).unwrap().is_none());
+    assert!(drive(&ring, pending).unwrap().is_none());
     drive(&ring, send(&socket, one(b"408"))).unwrap();
     settle(&ring);
     let mut got = [0; 3];
@@ -212,9 +212,9 @@ fn dropping_a_socket_with_a_send_in_hand_sends_it_and_closes() {
     let ring = ring();
     for size in [10, 2_000_000] {
         let (socket, mut peer) = pair(&ring);
-        let mut recv = Box::pin(socket.recv());
-        assert!(poll_once(&mut recv).is_pending());
-        drop(recv);
+        let mut pending = Box::pin(recv(&socket));
+        assert!(poll_once(&mut pending).is_pending());
+        drop(pending);
         let mut send = Box::pin(send(&socket, Payload::One(Chunk::Vec(vec![1; size]))));
         let _ = poll_once(&mut send);
         drop(send);
@@ -252,9 +252,9 @@ fn accepts_connects_and_talks_both_ways_over_tcp() {
     drive(&ring, near.writable()).unwrap();
     let far = Socket::new(&ring, drive(&ring, acceptor.accept()).unwrap()).unwrap();
     drive(&ring, send(&near, one(b"ping"))).unwrap();
-    let lease: Lease = drive(&ring, far.recv()).unwrap().unwrap();
+    let lease: Lease = drive(&ring, recv(&far)).unwrap().unwrap();
     drive(&ring, send(&far, Payload::One(lease.into()))).unwrap();
-    assert_eq!(&drive(&ring, near.recv()).unwrap().unwrap()[..], b"ping");
+    assert_eq!(&drive(&ring, recv(&near)).unwrap().unwrap()[..], b"ping");
 }
 
 #[test]

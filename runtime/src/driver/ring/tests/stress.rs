@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{closed, ring_with, send, settle};
-use crate::buf::{Chunk, Lease, pool_stats};
+use super::{closed, recv, ring_with, send, settle};
+use crate::buf::{Chunk, Chunks, Lease, pool_stats};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Ring, Sizes, Socket, Wait};
 
@@ -97,7 +97,7 @@ fn payload(stream: &mut Stream, dice: &mut Dice) -> Payload {
     };
     if dice.one_in(3) {
         let pieces = 1 + dice.below(6);
-        Payload::Many((0..pieces).map(|_| piece(dice)).collect())
+        Payload::from((0..pieces).map(|_| piece(dice)).collect::<Chunks>())
     } else {
         Payload::One(piece(dice))
     }
@@ -128,7 +128,7 @@ fn step(stream: &mut Stream, dice: &mut Dice, why: &str) {
             touch(closed(socket));
         }
         for _ in 0..dice.below(4) {
-            match touch(socket.recv()) {
+            match touch(recv(socket)) {
                 Some(Ok(Some(lease))) => {
                     for (n, &got) in (stream.received..).zip(&lease[..]) {
                         assert_eq!(got, byte(stream.seed, n), "{why}: byte {n}");
@@ -218,7 +218,7 @@ fn ten_thousand_connections_come_and_go_and_leave_nothing() {
     for round in 0..1000 {
         let sockets: Vec<_> = (0..10).map(|_| super::pair(&ring)).collect();
         for (socket, _) in &sockets {
-            assert!(touch(socket.recv()).is_none());
+            assert!(touch(recv(socket)).is_none());
             if round % 3 == 0 {
                 touch(closed(socket));
             }
