@@ -59,6 +59,11 @@ impl Batch {
         (self.0.vectors.as_ptr(), self.0.used)
     }
 
+    /// Bytes behind the vectors: less than [`left`](Self::left) for a long list.
+    pub(crate) fn covered(&self) -> usize {
+        self.0.vectors[..self.0.used].iter().map(|vector| vector.iov_len).sum()
+    }
+
     /// Passes over what is sent, and points the vectors at what is not.
     fn fill(&mut self) {
         let inner = &mut *self.0;
@@ -125,6 +130,7 @@ mod tests {
         let mut all = Vec::new();
         while batch.left() > 0 {
             let now = read(&batch);
+            assert_eq!(batch.covered(), now.len());
             assert!(!now.is_empty() && now.len() <= VECTORS * 3);
             batch.advance(now.len());
             all.extend(now);

@@ -14,26 +14,33 @@
 //! Adding a driver is a folder here and a variant in each enum.
 
 mod bell;
+mod link;
 pub(crate) mod monoio;
+mod ring;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 pub(crate) use self::bell::Bell;
+pub(crate) use self::link::Link;
 
 use crate::buf::{Batch, Chunk, Lease};
 use crate::executor::Core;
 use crate::launch::{DriverChoice, RingFlags};
-use crate::net::{Shutdown, SocketState};
+use crate::net::SocketState;
 
 /// What does a core's I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DriverKind {
+    /// io_uring through our own loop: one system call a turn, buffers picked by the kernel.
+    Ring,
     /// io_uring through monoio.
     Uring,
     /// epoll (kqueue on macOS) through monoio.
@@ -43,6 +50,7 @@ pub enum DriverKind {
 impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            DriverKind::Ring => "our own ring",
             DriverKind::Uring => "io_uring",
             DriverKind::Epoll => "epoll",
         })
@@ -60,6 +68,7 @@ pub(crate) struct Findings {
 
 /// A driver whose kernel side is open and whose loop has not begun.
 pub(crate) enum Prepared {
+    Ring(ring::Prepared),
     Monoio(monoio::Prepared),
 }
 
@@ -69,12 +78,17 @@ impl Prepared {
     /// # Errors
     /// What the kernel said to the last one tried.
     pub(crate) fn open(choice: DriverChoice) -> io::Result<(Prepared, Findings)> {
+        if choice == DriverChoice::Ring {
+            let (prepared, findings) = ring::Prepared::open()?;
+            return Ok((Prepared::Ring(prepared), findings));
+        }
         let (prepared, findings) = monoio::Prepared::open(choice)?;
         Ok((Prepared::Monoio(prepared), findings))
     }
 
     pub(crate) fn kind(&self) -> DriverKind {
         match self {
+            Prepared::Ring(_) => DriverKind::Ring,
             Prepared::Monoio(prepared) => prepared.kind(),
         }
     }
@@ -82,6 +96,7 @@ impl Prepared {
     /// The state the core carries for the driver.
     pub(crate) fn local(&self) -> Local {
         match self {
+            Prepared::Ring(prepared) => Local::Ring(prepared.local()),
             Prepared::Monoio(prepared) => Local::Monoio(prepared.local()),
         }
     }
@@ -90,6 +105,7 @@ impl Prepared {
     /// the kernel. Called inside [`Core::enter`].
     pub(crate) fn run(self, core: &Rc<Core>) {
         match self {
+            Prepared::Ring(prepared) => prepared.run(core),
             Prepared::Monoio(prepared) => prepared.run(core),
         }
     }
@@ -97,12 +113,14 @@ impl Prepared {
 
 /// Per-core state of the driver, reached through the core.
 pub(crate) enum Local {
+    Ring(Rc<ring::Ring>),
     Monoio(monoio::Local),
 }
 
 /// A connected byte stream in the driver's hands. Dropping it closes the descriptor once no
 /// operation uses it.
 pub(crate) enum Socket {
+    Ring(ring::Socket),
     Monoio(monoio::Socket),
 }
 
@@ -110,6 +128,7 @@ impl Socket {
     /// Takes over a connected descriptor, in blocking mode or not.
     pub(crate) fn adopt(fd: OwnedFd) -> io::Result<Socket> {
         Core::with(|core| match &core.driver {
+            Local::Ring(ring) => ring::Socket::new(ring, fd).map(Socket::Ring),
             Local::Monoio(local) => monoio::Socket::adopt(local, fd).map(Socket::Monoio),
         })
     }
@@ -120,11 +139,13 @@ impl Socket {
     /// Dropping the future loses no byte: what had arrived is received by the next call.
     pub(crate) async fn recv(&mut self) -> io::Result<Lease> {
         match self {
+            Socket::Ring(socket) => socket.recv().await,
             Socket::Monoio(socket) => socket.recv().await,
         }
     }
 
-    /// Sends some of `chunk` from byte `from` on; returns how much, and the chunk.
+    /// Sends some of `chunk` from byte `from` on; returns how much, and the chunk. A driver that
+    /// takes all or fails gives back no chunk, and tells `state` of progress on the way.
     ///
     /// Dropping the future leaves open how much was sent; the chunk stays with the driver until
     /// the kernel is done with it.
@@ -132,22 +153,33 @@ impl Socket {
         &mut self,
         chunk: Chunk,
         from: usize,
-    ) -> impl Future<Output = (io::Result<usize>, Chunk)> {
+        state: &Rc<SocketState>,
+    ) -> impl Future<Output = (io::Result<usize>, Option<Chunk>)> {
         match self {
-            Socket::Monoio(socket) => socket.send(chunk, from),
+            Socket::Ring(socket) => {
+                debug_assert_eq!(from, 0, "the first call took all or failed");
+                Sending::Ring(socket.send(chunk, || state.send_goes_on()))
+            }
+            Socket::Monoio(socket) => Sending::Monoio(socket.send(chunk, from)),
         }
     }
 
     /// As [`send`](Self::send), over several chunks. The caller advances the batch.
-    pub(crate) fn send_vectored(&mut self, batch: Batch) -> impl Future<Output = (io::Result<usize>, Batch)> {
+    pub(crate) fn send_vectored(
+        &mut self,
+        batch: Batch,
+        state: &Rc<SocketState>,
+    ) -> impl Future<Output = (io::Result<usize>, Option<Batch>)> {
         match self {
-            Socket::Monoio(socket) => socket.send_vectored(batch),
+            Socket::Ring(socket) => Sending::Ring(socket.send(batch, || state.send_goes_on())),
+            Socket::Monoio(socket) => Sending::Monoio(socket.send_vectored(batch)),
         }
     }
 
     /// Waits until a connect that is under way has ended, either way.
     pub(crate) async fn writable(&mut self) -> io::Result<()> {
         match self {
+            Socket::Ring(socket) => socket.writable().await,
             Socket::Monoio(socket) => socket.writable().await,
         }
     }
@@ -157,72 +189,69 @@ impl Socket {
     /// A name for the socket that outlives a borrow of it.
     pub(crate) fn link(&self) -> Link {
         match self {
-            Socket::Monoio(socket) => Link { fd: socket.raw_fd() },
+            Socket::Ring(socket) => Link::Ring(socket.key()),
+            Socket::Monoio(socket) => Link::Monoio(socket.raw_fd()),
         }
     }
 
     /// The error of a connect that has ended, if it failed.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        match self {
-            Socket::Monoio(socket) => {
-                Ok(rustix::net::sockopt::socket_error(socket.fd())?.err().map(Into::into))
-            }
-        }
+        Ok(rustix::net::sockopt::socket_error(self.fd())?.err().map(Into::into))
     }
 
     /// The local address of a TCP socket.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        SocketAddr::try_from(rustix::net::getsockname(self.fd())?)
+            .map_err(|_| io::ErrorKind::Unsupported.into())
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
         match self {
-            Socket::Monoio(socket) => local_addr(socket.fd()),
+            Socket::Ring(socket) => socket.fd(),
+            Socket::Monoio(socket) => socket.fd(),
+        }
+    }
+
+    /// Ready once the peer has gone; `None` from a driver that tells it through a
+    /// [watch](Link::watch).
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        match self {
+            Socket::Ring(socket) => Some(socket.poll_closed(cx)),
+            Socket::Monoio(_) => None,
         }
     }
 }
 
-fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    SocketAddr::try_from(rustix::net::getsockname(fd)?).map_err(|_| io::ErrorKind::Unsupported.into())
+/// A send of one driver or the other.
+enum Sending<R, M> {
+    Ring(R),
+    Monoio(M),
 }
 
-/// Names an open socket without owning it, for deadlines and close handles. Whoever keeps one must
-/// forget it before the socket is closed: the number may then be another's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Link {
-    fd: RawFd,
-}
+impl<R, M, P> Future for Sending<R, M>
+where
+    R: Future<Output = io::Result<usize>>,
+    M: Future<Output = (io::Result<usize>, P)>,
+{
+    type Output = (io::Result<usize>, Option<P>);
 
-impl Link {
-    fn borrow(&self) -> BorrowedFd<'_> {
-        // SAFETY: links are forgotten before their socket is closed (see the type).
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
-    }
-
-    /// Ends one half or both. Operations that wait complete.
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        let how = match how {
-            Shutdown::Read => rustix::net::Shutdown::Read,
-            Shutdown::Write => rustix::net::Shutdown::Write,
-            Shutdown::Both => rustix::net::Shutdown::Both,
-        };
-        Ok(rustix::net::shutdown(self.borrow(), how)?)
-    }
-
-    /// Asks for one call of [`SocketState::peer_closed`] when the peer has gone. The key that is
-    /// returned must be [forgotten](Self::forget) before the socket is closed.
-    pub(crate) fn watch(&self, core: &Core, state: &Rc<SocketState>) -> io::Result<usize> {
-        match &core.driver {
-            Local::Monoio(local) => local.watch.add(self.borrow(), state),
-        }
-    }
-
-    /// Takes back a [`watch`](Self::watch).
-    pub(crate) fn forget(&self, core: &Core, watch: usize) {
-        match &core.driver {
-            Local::Monoio(local) => local.watch.forget(watch),
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the variants are pinned whenever `self` is: nothing moves them out, there is no
+        // `Drop`, and the enum is `Unpin` only if both are.
+        unsafe {
+            match self.get_unchecked_mut() {
+                Sending::Ring(future) => Pin::new_unchecked(future).poll(cx).map(|sent| (sent, None)),
+                Sending::Monoio(future) => {
+                    Pin::new_unchecked(future).poll(cx).map(|(sent, pieces)| (sent, Some(pieces)))
+                }
+            }
         }
     }
 }
 
 /// A listening socket in the driver's hands.
 pub(crate) enum Acceptor {
+    Ring(ring::Acceptor),
     Monoio(monoio::Acceptor),
 }
 
@@ -230,6 +259,7 @@ impl Acceptor {
     /// Takes over a listening descriptor.
     pub(crate) fn adopt(fd: OwnedFd) -> io::Result<Acceptor> {
         Core::with(|core| match &core.driver {
+            Local::Ring(ring) => ring::Acceptor::new(ring, fd).map(Acceptor::Ring),
             Local::Monoio(local) => monoio::Acceptor::adopt(local, fd).map(Acceptor::Monoio),
         })
     }
@@ -239,6 +269,7 @@ impl Acceptor {
     /// Dropping the future loses no connection.
     pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
         match self {
+            Acceptor::Ring(acceptor) => acceptor.accept().await,
             Acceptor::Monoio(acceptor) => acceptor.accept().await,
         }
     }

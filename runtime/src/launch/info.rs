@@ -98,7 +98,7 @@ impl RuntimeInfo {
 impl fmt::Display for RuntimeInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} core{} on {}", self.cores, if self.cores == 1 { "" } else { "s" }, self.driver)?;
-        if self.driver == DriverKind::Uring {
+        if self.driver != DriverKind::Epoll {
             write!(f, " with {}", self.flags)?;
         }
         if self.is_stepped_down() {

@@ -45,7 +45,9 @@ pub enum DriverChoice {
     /// io_uring with the best flags the kernel has, else epoll.
     #[default]
     Auto,
-    /// io_uring or an error.
+    /// io_uring through our own loop, or an error.
+    Ring,
+    /// io_uring through monoio, or an error.
     Uring,
     /// epoll (kqueue on macOS).
     Epoll,
@@ -57,6 +59,7 @@ impl std::str::FromStr for DriverChoice {
     fn from_str(name: &str) -> Result<DriverChoice, UnknownDriver> {
         match name {
             "auto" => Ok(DriverChoice::Auto),
+            "ring" => Ok(DriverChoice::Ring),
             "uring" => Ok(DriverChoice::Uring),
             "epoll" => Ok(DriverChoice::Epoll),
             _ => Err(UnknownDriver(())),
@@ -64,13 +67,13 @@ impl std::str::FromStr for DriverChoice {
     }
 }
 
-/// The name is none of `auto`, `uring`, `epoll`.
+/// The name is none of `auto`, `ring`, `uring`, `epoll`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownDriver(());
 
 impl fmt::Display for UnknownDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a driver is one of auto, uring, epoll")
+        f.write_str("a driver is one of auto, ring, uring, epoll")
     }
 }
 

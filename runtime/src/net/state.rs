@@ -73,7 +73,7 @@ impl SocketState {
 
     /// A send begins, or has made progress.
     #[inline]
-    pub(super) fn send_goes_on(self: &Rc<Self>) {
+    pub(crate) fn send_goes_on(self: &Rc<Self>) {
         if let Some(stall) = self.stall.get() {
             let at = crate::time::now() + stall;
             self.send_deadline.set(Some(at));

@@ -161,11 +161,14 @@ impl Stream {
         while from < chunk.len() {
             self.state.send_goes_on();
             let (sent, back) = match &mut self.io {
-                Io::Socket(socket) => socket.send(chunk, from).await,
-                Io::Memory(end) => (end.send(&chunk[from..]).await, chunk),
+                Io::Socket(socket) => socket.send(chunk, from, &self.state).await,
+                Io::Memory(end) => (end.send(&chunk[from..]).await, Some(chunk)),
             };
-            chunk = back;
             from += self.progress(sent)?;
+            match back {
+                Some(back) => chunk = back,
+                None => break,
+            }
         }
         self.end_send(from);
         Ok(())
@@ -188,11 +191,15 @@ impl Stream {
         while batch.left() > 0 {
             self.state.send_goes_on();
             let (sent, back) = match &mut self.io {
-                Io::Socket(socket) => socket.send_vectored(batch).await,
-                Io::Memory(end) => (end.send(batch.front()).await, batch),
+                Io::Socket(socket) => socket.send_vectored(batch, &self.state).await,
+                Io::Memory(end) => (end.send(batch.front()).await, Some(batch)),
             };
-            batch = back;
-            batch.advance(self.progress(sent)?);
+            let sent = self.progress(sent)?;
+            match back {
+                Some(back) => batch = back,
+                None => break,
+            }
+            batch.advance(sent);
         }
         self.end_send(total);
         Ok(())
@@ -257,6 +264,11 @@ impl Stream {
         poll_fn(|cx| {
             if self.state.closed.get() {
                 return Poll::Ready(());
+            }
+            if let Io::Socket(socket) = &self.io
+                && let Some(closed) = socket.poll_closed(cx)
+            {
+                return closed;
             }
             match (&self.io, &self.state.reach) {
                 (Io::Memory(end), _) => end.poll_closed(cx),

@@ -52,8 +52,7 @@ impl Entries {
         // SAFETY: the mapping is page-aligned and holds `count` entries. The kernel pins its pages
         // for as long as it uses them, so unmapping it early would lose buffers, not memory.
         unsafe {
-            ring.submitter()
-                .register_buf_ring_with_flags(base.as_ptr() as u64, count, group, 0)?;
+            ring.submitter().register_buf_ring_with_flags(base.as_ptr() as u64, count, group, 0)?;
         }
         Ok(this)
     }

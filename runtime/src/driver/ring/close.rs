@@ -60,11 +60,7 @@ impl Inner {
         self.discard_unread(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.closing = true;
-        let wakers = [
-            conn.recv_waker.take(),
-            conn.send_waker.take(),
-            conn.closed_waker.take(),
-        ];
+        let wakers = [conn.recv_waker.take(), conn.send_waker.take(), conn.closed_waker.take()];
         self.wakes.extend(wakers.into_iter().flatten());
         match conn.sending {
             Sending::Idle => self.close_now(key),

@@ -12,13 +12,7 @@ use super::Inner;
 use super::token::{Key, Kind, Token};
 
 /// There is one doorbell.
-const TOKEN: Token = Token {
-    kind: Kind::Doorbell,
-    key: Key {
-        index: 0,
-        generation: 0,
-    },
-};
+const TOKEN: Token = Token { kind: Kind::Doorbell, key: Key { index: 0, generation: 0 } };
 
 impl Inner {
     /// Arms the poll on the bell, once there is one.

@@ -27,11 +27,7 @@ impl Setup {
         builder.setup_clamp().setup_cqsize(completions).dontfork();
         match self {
             Self::Deferred => {
-                builder
-                    .setup_submit_all()
-                    .setup_single_issuer()
-                    .setup_coop_taskrun()
-                    .setup_defer_taskrun();
+                builder.setup_submit_all().setup_single_issuer().setup_coop_taskrun().setup_defer_taskrun();
             }
             Self::Cooperative => {
                 builder.setup_submit_all().setup_single_issuer().setup_coop_taskrun();

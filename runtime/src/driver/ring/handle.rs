@@ -2,13 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use io_uring::{opcode, squeue, types};
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, getpeername};
 
 use super::recv::Received;
 use super::send::{BEHIND_MAX, Payload};
@@ -36,11 +37,7 @@ impl Socket {
             drop(fd);
             io::Error::from_raw_os_error(libc::ENOBUFS)
         })?;
-        Ok(Self {
-            ring: Rc::clone(ring),
-            key,
-            fd: raw,
-        })
+        Ok(Self { ring: Rc::clone(ring), key, fd: raw })
     }
 
     /// The descriptor, for `getsockopt` and the like.
@@ -142,7 +139,7 @@ impl<P, G> Unpin for Send<'_, P, G> {}
 impl<P: Into<Payload>, G: Fn()> Future for Send<'_, P, G> {
     type Output = io::Result<usize>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let Socket { ring, key, .. } = this.socket;
         loop {
@@ -161,7 +158,7 @@ impl<P: Into<Payload>, G: Fn()> Future for Send<'_, P, G> {
                 return Poll::Ready(Ok(this.len));
             };
             let payload = pieces.into();
-            this.len = payload.len();
+            this.len = payload.left();
             if this.len > 0 {
                 ring.with(|inner| inner.start_send(*key, payload));
             }
@@ -207,20 +204,19 @@ impl Acceptor {
             drop(fd);
             io::Error::from_raw_os_error(libc::ENOBUFS)
         })?;
-        Ok(Self {
-            ring: Rc::clone(ring),
-            key,
-        })
+        Ok(Self { ring: Rc::clone(ring), key })
     }
 
-    /// The next connection.
+    /// The next connection, and its peer's address if it is an internet one.
     ///
     /// # Cancellation
     /// Nothing is lost: a connection accepted later waits for the next call.
-    pub(crate) async fn accept(&self) -> io::Result<OwnedFd> {
-        poll_fn(|cx| self.ring.with(|inner| inner.poll_accept(self.key, cx)))
-            .await
-            .map_err(io::Error::from_raw_os_error)
+    pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+        let accepted = poll_fn(|cx| self.ring.with(|inner| inner.poll_accept(self.key, cx))).await;
+        let fd = accepted.map_err(io::Error::from_raw_os_error)?;
+        // A multishot accept has no room for addresses: they cost a system call per connection.
+        let peer = getpeername(&fd)?;
+        Ok((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
     }
 }
 
@@ -243,10 +239,7 @@ impl Operation {
         // SAFETY: the caller's promise is the same.
         let start = |inner: &mut Inner| unsafe { inner.start_single(entry) };
         let key = ring.with(start).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOBUFS))?;
-        Ok(Self {
-            ring: Rc::clone(ring),
-            key,
-        })
+        Ok(Self { ring: Rc::clone(ring), key })
     }
 }
 

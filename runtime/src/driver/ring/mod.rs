@@ -42,7 +42,7 @@ use self::accept::Listener;
 use self::bufring::BufRing;
 use self::conn::Conn;
 use self::features::Features;
-use self::send::{Flight, Gather, Payload, Sending};
+use self::send::{Flight, Payload, Sending};
 use self::single::Single;
 use self::slots::Slots;
 use self::token::{Kind, Token};
@@ -86,12 +86,7 @@ struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self {
-            submissions: 1024,
-            completions: 16 * 1024,
-            small: 256,
-            large: 16,
-        }
+        Self { submissions: 1024, completions: 16 * 1024, small: 256, large: 16 }
     }
 }
 
@@ -126,7 +121,7 @@ struct Inner {
     receives_armed: u32,
     /// Sends submitted since the last turn. Emptied by [`settle`](Self::settle).
     flights: Vec<Option<Flight>>,
-    spare_gathers: Vec<Box<Gather>>,
+    spare_headers: Vec<Box<libc::msghdr>>,
     /// Connections to arm once there are buffers.
     starved: VecDeque<Key>,
     starvations: u64,
@@ -157,7 +152,7 @@ impl Inner {
             large_wanted: false,
             receives_armed: 0,
             flights: Vec::new(),
-            spare_gathers: Vec::new(),
+            spare_headers: Vec::new(),
             starved: VecDeque::new(),
             starvations: 0,
             lingering: VecDeque::new(),
@@ -264,7 +259,8 @@ impl Inner {
 
     /// True while the kernel may read or write memory of ours.
     fn lends_memory(&self) -> bool {
-        let sending = |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
+        let sending =
+            |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
         self.receives_armed > 0
             || self.flights.iter().any(Option::is_some)
             || self.conns.keys().iter().any(sending)
@@ -289,10 +285,7 @@ impl Ring {
 
     fn with_sizes(conns_max: u32, sizes: Sizes) -> io::Result<Rc<Self>> {
         let (inner, features) = Inner::new(conns_max, sizes)?;
-        Ok(Rc::new(Self {
-            inner: RefCell::new(inner),
-            features,
-        }))
+        Ok(Rc::new(Self { inner: RefCell::new(inner), features }))
     }
 
     /// What was found when the ring was made.

@@ -115,7 +115,8 @@ impl Inner {
                 conn.bulk |= to_bulk;
                 self.large_wanted |= to_bulk;
                 conn.unread.push(lease);
-                stop = more && conn.receive != Receive::Stopping && (to_bulk || conn.unread.len() >= UNREAD_MAX);
+                stop =
+                    more && conn.receive != Receive::Stopping && (to_bulk || conn.unread.len() >= UNREAD_MAX);
             }
             (0, _) => conn.end = Some(End::Eof),
             // Bytes without a buffer, or more than it holds: not a kernel to go on with.

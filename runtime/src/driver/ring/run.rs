@@ -50,6 +50,8 @@ impl Prepared {
         }
         core.drop_tasks();
         self.ring.finish();
+        let (stats, starvations) = self.ring.with(|inner| (inner.uring.stats(), inner.starvations));
+        tracing::debug!(core = core.shared.id.index(), ?stats, starvations, "the ring has ended");
     }
 }
 

@@ -18,13 +18,12 @@ use std::task::{Context, Poll};
 
 use io_uring::{opcode, squeue, types};
 use rustix::net::Shutdown;
-use smallvec::SmallVec;
 
 use super::close::LINGER;
 use super::conn::{Conn, remember};
 use super::token::{Key, Kind, Token};
 use super::{Inner, Retired};
-use crate::buf::{Chunk, Chunks};
+use crate::buf::{Batch, Chunk};
 
 /// Largest send, in bytes, that is reported done before the kernel has taken it.
 ///
@@ -32,78 +31,66 @@ use crate::buf::{Chunk, Chunks};
 /// there. A larger send is worth waiting for: whoever streams must feel the peer's pace.
 pub(super) const BEHIND_MAX: usize = 16 * 1024;
 
-/// What one send carries.
+/// Bytes one transfer carries at most: the kernel's own limit (`MAX_RW_COUNT`). It shortens what is
+/// longer without a word, and would call that a success.
+const TRANSFER_MAX: usize = 0x7fff_f000;
+
+/// Headers of vectored sends kept for the next ones: as many as one busy turn uses.
+const SPARE_HEADERS_MAX: usize = 512;
+
+/// What one send carries, and how far it has got.
 pub(crate) enum Payload {
-    /// One piece.
-    One(Chunk),
+    /// One piece, of which this many bytes are sent. Invariant: never more than it has.
+    One(Chunk, usize),
     /// Several pieces, sent in order.
-    Many(Chunks),
+    Many(Batch),
 }
 
 impl From<Chunk> for Payload {
     fn from(chunk: Chunk) -> Self {
-        Self::One(chunk)
+        Self::One(chunk, 0)
     }
 }
 
-impl From<Chunks> for Payload {
-    fn from(chunks: Chunks) -> Self {
-        Self::Many(chunks)
+impl From<Batch> for Payload {
+    fn from(batch: Batch) -> Self {
+        Self::Many(batch)
     }
 }
 
 impl Payload {
-    /// Bytes in all pieces.
-    pub(crate) fn len(&self) -> usize {
+    /// Bytes that are not sent yet.
+    pub(crate) fn left(&self) -> usize {
         match self {
-            Self::One(chunk) => chunk.len(),
-            Self::Many(chunks) => chunks.iter().map(|chunk| chunk.len()).sum(),
+            Self::One(chunk, sent) => chunk.len() - sent,
+            Self::Many(batch) => batch.left(),
         }
     }
-}
 
-/// A gathered send's arguments, kept where they do not move while the kernel reads them.
-pub(super) struct Gather {
-    header: libc::msghdr,
-    pieces: SmallVec<[libc::iovec; 8]>,
-}
-
-impl Gather {
-    pub(super) fn new() -> Box<Self> {
-        Box::new(Self {
-            // SAFETY: a msghdr is integers and pointers, for all of which zero is valid.
-            header: unsafe { std::mem::zeroed() },
-            pieces: SmallVec::new(),
-        })
+    /// Bytes of those that one operation carries.
+    fn in_one_go(&self) -> usize {
+        match self {
+            Self::One(..) => self.left().min(TRANSFER_MAX),
+            Self::Many(batch) => batch.covered().min(TRANSFER_MAX),
+        }
     }
 
-    /// Points at everything in `chunks` behind its first `skip` bytes.
-    fn point_at(&mut self, chunks: &[Chunk], mut skip: usize) -> *const libc::msghdr {
-        self.pieces.clear();
-        for chunk in chunks {
-            let bytes: &[u8] = chunk;
-            let from = skip.min(bytes.len());
-            skip -= from;
-            if from < bytes.len() {
-                self.pieces.push(libc::iovec {
-                    iov_base: bytes[from..].as_ptr().cast_mut().cast(),
-                    iov_len: bytes.len() - from,
-                });
-            }
+    /// Counts `n` bytes as sent. A kernel that says it sent more than it was given sent all.
+    fn advance(&mut self, n: usize) {
+        let n = n.min(self.left());
+        match self {
+            Self::One(_, sent) => *sent += n,
+            Self::Many(batch) => batch.advance(n),
         }
-        self.header.msg_iov = self.pieces.as_mut_ptr();
-        self.header.msg_iovlen = self.pieces.len();
-        &raw const self.header
     }
 }
 
 /// A send that is with the kernel.
 pub(super) struct Flight {
-    pub(super) key: Key,
-    pub(super) payload: Payload,
-    /// Bytes the socket has taken.
-    sent: usize,
-    gather: Option<Box<Gather>>,
+    key: Key,
+    payload: Payload,
+    /// For several pieces: what names their vectors to the kernel, where it does not move.
+    header: Option<Box<libc::msghdr>>,
 }
 
 /// Where a connection's send stands. At most one is in hand.
@@ -146,25 +133,21 @@ impl Inner {
             unreachable!("one flight per connection, and connections are counted in 24 bits")
         };
         conn.sending = Sending::Trying(place);
-        let gather = match &payload {
-            Payload::One(_) => None,
-            Payload::Many(_) => Some(self.spare_gathers.pop().unwrap_or_else(Gather::new)),
+        let header = match &payload {
+            Payload::One(..) => None,
+            Payload::Many(_) => Some(self.spare_headers.pop().unwrap_or_else(new_header)),
         };
-        let mut flight = Flight {
-            key,
-            payload,
-            sent: 0,
-            gather,
-        };
+        let mut flight = Flight { key, payload, header };
         let mut entry = flight.entry(conn, libc::MSG_DONTWAIT | libc::MSG_WAITALL);
-        if self.skip_success {
+        // Silence means success only if success means everything.
+        if self.skip_success && flight.payload.in_one_go() == flight.payload.left() {
             entry = entry.flags(squeue::Flags::SKIP_SUCCESS);
         }
         let entry = entry.user_data(Token::new(Kind::SendTry, key).bits());
         self.flights.push(Some(flight));
-        // SAFETY: the flight keeps the payload and the gather list until `settle` (no completion:
-        // decided in that turn) or `on_send_try` (a completion: decided too). Its bytes do not
-        // move with it: every kind of chunk and the gather box hold theirs on the heap.
+        // SAFETY: the flight keeps payload and header until `settle` (no completion: decided in that
+        // turn) or `on_send_try` (a completion: decided too). What the entry points to does not
+        // move with it: chunks, batch and header hold theirs on the heap.
         unsafe { self.uring.push(&entry) };
     }
 
@@ -190,7 +173,7 @@ impl Inner {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let failed = match usize::try_from(result) {
             Ok(sent) => {
-                flight.sent += sent;
+                flight.payload.advance(sent);
                 None
             }
             // Nothing taken: the socket is full, or a signal came. Wait for room.
@@ -199,7 +182,7 @@ impl Inner {
         };
         if let Some(error) = failed {
             conn.send_error = Some(error);
-        } else if flight.sent < flight.payload.len() {
+        } else if flight.payload.left() > 0 {
             let mut flight = Box::new(flight);
             let entry = flight.entry(conn, 0).user_data(Token::new(Kind::SendRest, key).bits());
             let first = matches!(conn.sending, Sending::Trying(_));
@@ -240,8 +223,10 @@ impl Inner {
     /// Frees what the send used and does what waited for it.
     fn finish_send(&mut self, flight: Flight) {
         let key = flight.key;
-        if let Some(gather) = flight.gather {
-            self.spare_gathers.push(gather);
+        if let Some(header) = flight.header
+            && self.spare_headers.len() < SPARE_HEADERS_MAX
+        {
+            self.spare_headers.push(header);
         }
         self.retired.push(Retired::Payload(flight.payload));
         let Some(conn) = self.conns.get_mut(key) else { return };
@@ -255,23 +240,29 @@ impl Inner {
     }
 }
 
+fn new_header() -> Box<libc::msghdr> {
+    // SAFETY: a msghdr is integers and pointers, for all of which zero is valid.
+    Box::new(unsafe { std::mem::zeroed() })
+}
+
 impl Flight {
     /// The submission entry for what is left of the payload.
     fn entry(&mut self, conn: &Conn, flags: i32) -> squeue::Entry {
         let fd = types::Fd(conn.fd.as_raw_fd());
         let flags = flags | libc::MSG_NOSIGNAL;
-        match (&self.payload, &mut self.gather) {
-            (Payload::Many(chunks), Some(gather)) => {
-                let header = gather.point_at(chunks, self.sent);
-                opcode::SendMsg::new(fd, header).flags(flags.cast_unsigned()).build()
-            }
-            (Payload::One(chunk), _) => {
-                let bytes: &[u8] = &chunk[self.sent..];
-                // The kernel caps one transfer at 2 GiB; a longer rest takes another attempt.
-                let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        match (&self.payload, &mut self.header) {
+            (Payload::One(chunk, sent), _) => {
+                let bytes: &[u8] = &chunk[*sent..];
+                let len = u32::try_from(bytes.len().min(TRANSFER_MAX)).unwrap_or(u32::MAX);
                 opcode::Send::new(fd, bytes.as_ptr(), len).flags(flags).build()
             }
-            (Payload::Many(_), None) => unreachable!("a gathered flight is made with its list"),
+            (Payload::Many(batch), Some(header)) => {
+                let (vectors, count) = batch.vectors();
+                header.msg_iov = vectors.cast_mut();
+                header.msg_iovlen = count;
+                opcode::SendMsg::new(fd, &raw const **header).flags(flags.cast_unsigned()).build()
+            }
+            (Payload::Many(_), None) => unreachable!("a batch is given its header when it is submitted"),
         }
     }
 }

@@ -22,11 +22,7 @@ impl Inner {
     /// # Safety
     /// `entry` points to no memory.
     pub(super) unsafe fn start_single(&mut self, entry: squeue::Entry) -> Option<Key> {
-        let single = Single {
-            waker: None,
-            result: None,
-            orphaned: false,
-        };
+        let single = Single { waker: None, result: None, orphaned: false };
         let key = self.singles.insert(single).ok()?;
         let entry = entry.user_data(Token::new(Kind::Single, key).bits());
         // SAFETY: it points to no memory, says the caller.

@@ -25,15 +25,11 @@ pub(super) struct Slots<T> {
 impl<T> Slots<T> {
     /// An empty slab for at most `max` values (and never more than a token can name).
     pub(super) fn new(max: u32) -> Self {
-        Self {
-            slots: Vec::new(),
-            free: NONE,
-            len: 0,
-            max: max.min(INDEX_MAX),
-        }
+        Self { slots: Vec::new(), free: NONE, len: 0, max: max.min(INDEX_MAX) }
     }
 
     /// Values held.
+    #[cfg(test)]
     pub(super) fn len(&self) -> u32 {
         self.len
     }
@@ -47,11 +43,7 @@ impl<T> Slots<T> {
             let Ok(index) = u32::try_from(self.slots.len()) else {
                 return Err(value);
             };
-            self.slots.push(Slot {
-                generation: 0,
-                next_free: NONE,
-                value: None,
-            });
+            self.slots.push(Slot { generation: 0, next_free: NONE, value: None });
             self.free = index;
         }
         let index = self.free;
@@ -61,30 +53,19 @@ impl<T> Slots<T> {
         slot.next_free = NONE;
         slot.value = Some(value);
         self.len += 1;
-        Ok(Key {
-            index,
-            generation: slot.generation,
-        })
+        Ok(Key { index, generation: slot.generation })
     }
 
     /// The value under `key`, unless it was removed.
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation == key.generation {
-            slot.value.as_mut()
-        } else {
-            None
-        }
+        if slot.generation == key.generation { slot.value.as_mut() } else { None }
     }
 
     /// The value under `key`, unless it was removed.
     pub(super) fn get(&self, key: Key) -> Option<&T> {
         let slot = self.slots.get(key.index as usize)?;
-        if slot.generation == key.generation {
-            slot.value.as_ref()
-        } else {
-            None
-        }
+        if slot.generation == key.generation { slot.value.as_ref() } else { None }
     }
 
     /// Takes the value out and makes every copy of `key` stale.
@@ -106,10 +87,7 @@ impl<T> Slots<T> {
         (0u32..)
             .zip(&self.slots)
             .filter(|(_, slot)| slot.value.is_some())
-            .map(|(index, slot)| Key {
-                index,
-                generation: slot.generation,
-            })
+            .map(|(index, slot)| Key { index, generation: slot.generation })
             .collect()
     }
 }

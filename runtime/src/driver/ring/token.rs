@@ -82,10 +82,7 @@ impl Token {
     pub(super) fn from_bits(bits: u64) -> Self {
         Self {
             kind: Kind::from_bits((bits >> 56) as u8),
-            key: Key {
-                index: (bits >> 32) as u32 & (INDEX_MAX - 1),
-                generation: bits as u32,
-            },
+            key: Key { index: (bits >> 32) as u32 & (INDEX_MAX - 1), generation: bits as u32 },
         }
     }
 }

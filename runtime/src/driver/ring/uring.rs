@@ -29,6 +29,7 @@ pub(crate) enum Wait {
 
 /// Counts of what is rare and worth seeing.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(dead_code, reason = "read by Debug, for the log")]
 pub(crate) struct UringStats {
     /// `io_uring_enter` calls.
     pub(crate) enters: u64,
@@ -174,11 +175,8 @@ impl Uring {
         // SAFETY: `SubmitArgs` is a transparent `io_uring_getevents_arg`, which is what EXT_ARG
         // announces, and the timespec it points to outlives the call. What the queued entries
         // point to is kept alive by whoever pushed them (see `push`).
-        let result = unsafe {
-            self.ring
-                .submitter()
-                .enter(queued, want, self.enter_flags.bits(), Some(&args))
-        };
+        let result =
+            unsafe { self.ring.submitter().enter(queued, want, self.enter_flags.bits(), Some(&args)) };
         match result {
             Ok(_) => Ok(()),
             // The deadline came or a signal did. Both mean: look at the queues and the clock.

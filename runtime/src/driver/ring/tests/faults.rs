@@ -11,12 +11,7 @@ use crate::buf::{Chunk, Lease, set_bytes_max};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Sizes, Wait};
 
-const TINY: Sizes = Sizes {
-    submissions: 4,
-    completions: 8,
-    small: 4,
-    large: 2,
-};
+const TINY: Sizes = Sizes { submissions: 4, completions: 8, small: 4, large: 2 };
 
 #[test]
 fn an_enter_that_is_refused_is_tried_again() {
@@ -28,7 +23,7 @@ fn an_enter_that_is_refused_is_tried_again() {
             ring.with(|inner| inner.uring.faults.extend(std::iter::repeat_n(fault, times)));
             assert_eq!(&drive(&ring, recv(&socket)).unwrap().unwrap()[..], b"in", "errno {fault}");
             ring.with(|inner| inner.uring.faults.extend(std::iter::repeat_n(fault, times)));
-            drive(&ring, send(&socket, Payload::One(Chunk::Static(b"out")))).unwrap();
+            drive(&ring, send(&socket, Payload::from(Chunk::Static(b"out")))).unwrap();
             settle(&ring);
             let mut got = [0; 3];
             peer.read_exact(&mut got).unwrap();
@@ -43,7 +38,7 @@ fn a_send_is_not_taken_for_done_while_the_kernel_refuses_it() {
     let (socket, mut peer) = pair(&ring);
     // More refusals than one turn puts up with.
     ring.with(|inner| inner.uring.faults.extend(std::iter::repeat_n(libc::ENOMEM, 40)));
-    drive(&ring, send(&socket, Payload::One(Chunk::Vec(vec![1; 100])))).unwrap();
+    drive(&ring, send(&socket, Payload::from(Chunk::Vec(vec![1; 100])))).unwrap();
     ring.turn(Wait::No, Instant::now());
     assert!(ring.with(|inner| inner.flights.iter().any(Option::is_some)), "its memory is kept");
     settle(&ring);
@@ -57,7 +52,7 @@ fn more_submissions_than_the_queue_holds_go_in_rounds() {
     let ring = ring_with(512, TINY);
     let mut pairs: Vec<_> = (0..100).map(|_| pair(&ring)).collect();
     for (socket, _) in &pairs {
-        drive(&ring, send(socket, Payload::One(Chunk::Static(b"hello")))).unwrap();
+        drive(&ring, send(socket, Payload::from(Chunk::Static(b"hello")))).unwrap();
     }
     settle(&ring);
     for (_, peer) in &mut pairs {
@@ -179,7 +174,7 @@ fn settle_quickly(ring: &std::rc::Rc<crate::driver::ring::Ring>) {
 fn a_peer_that_never_reads_is_cut_after_the_linger() {
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
-    let mut send = Box::pin(send(&socket, Payload::One(Chunk::Vec(vec![1; 4_000_000]))));
+    let mut send = Box::pin(send(&socket, Payload::from(Chunk::Vec(vec![1; 4_000_000]))));
     assert!(poll_once(&mut send).is_pending());
     drop(send);
     settle(&ring);

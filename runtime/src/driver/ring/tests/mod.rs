@@ -17,8 +17,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::send::Payload;
-use crate::buf::Lease;
 use super::{Ring, Sizes, Socket, Wait};
+use crate::buf::Lease;
 
 /// Longest any test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,11 +63,8 @@ pub(super) fn drive<F: Future>(ring: &Rc<Ring>, future: F) -> F::Output {
         {
             return output;
         }
-        let wait = if flag.0.load(Ordering::Relaxed) {
-            Wait::No
-        } else {
-            Wait::AtMost(Duration::from_millis(50))
-        };
+        let wait =
+            if flag.0.load(Ordering::Relaxed) { Wait::No } else { Wait::AtMost(Duration::from_millis(50)) };
         ring.turn(wait, Instant::now());
         assert!(started.elapsed() < PATIENCE, "the future was not woken in {PATIENCE:?}");
     }
@@ -107,7 +104,9 @@ pub(super) fn send(socket: &Socket, payload: Payload) -> impl Future<Output = st
 /// Receives; `None` is the end.
 pub(super) fn recv(socket: &Socket) -> impl Future<Output = std::io::Result<Option<Lease>>> + Unpin {
     let mut recv = socket.recv();
-    std::future::poll_fn(move |cx| Pin::new(&mut recv).poll(cx).map_ok(|lease| Some(lease).filter(|lease| !lease.is_empty())))
+    std::future::poll_fn(move |cx| {
+        Pin::new(&mut recv).poll(cx).map_ok(|lease| Some(lease).filter(|lease| !lease.is_empty()))
+    })
 }
 
 /// A socket whose connect is under way.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::{closed, connect, drive, pair, poll_once, recv, ring, send, settle};
-use crate::buf::{Chunk, Chunks, pool_stats};
+use crate::buf::{Batch, Chunk, pool_stats};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Socket};
 
@@ -112,7 +112,7 @@ fn first_attempt_of_a_send() {
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
     let (chunk, dropped) = watched(100);
-    let mut send = Box::pin(send(&socket, Payload::One(chunk)));
+    let mut send = Box::pin(send(&socket, Payload::from(chunk)));
     assert!(poll_once(&mut send).is_ready(), "a small send is taken at once");
     drop(send);
     drop(socket);
@@ -131,9 +131,9 @@ fn rest_of_a_send() {
         let (socket, mut peer) = pair(&ring);
         let (chunk, dropped) = watched(MUCH);
         let payload = if gathered {
-            Payload::from([Chunk::Static(b"head"), chunk].into_iter().collect::<Chunks>())
+            Payload::from(Batch::new([Chunk::Static(b"head"), chunk].into_iter().collect()))
         } else {
-            Payload::One(chunk)
+            Payload::from(chunk)
         };
         let mut send = Box::pin(send(&socket, payload));
         assert!(poll_once(&mut send).is_pending());
@@ -160,7 +160,7 @@ fn rest_of_a_send_to_a_peer_that_resets() {
     let ring = ring();
     let (socket, peer) = pair(&ring);
     let (chunk, dropped) = watched(MUCH);
-    let mut send = Box::pin(send(&socket, Payload::One(chunk)));
+    let mut send = Box::pin(send(&socket, Payload::from(chunk)));
     assert!(poll_once(&mut send).is_pending());
     settle(&ring);
     drop(peer);
@@ -174,7 +174,7 @@ fn rest_of_a_send_when_the_core_ends() {
     let ring = ring();
     let (socket, _peer) = pair(&ring);
     let (chunk, dropped) = watched(MUCH);
-    let mut send = Box::pin(send(&socket, Payload::One(chunk)));
+    let mut send = Box::pin(send(&socket, Payload::from(chunk)));
     assert!(poll_once(&mut send).is_pending());
     drop(send);
     settle(&ring);

@@ -5,12 +5,12 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{PATIENCE, closed, connect, drive, pair, poll_once, recv, ring, send, settle};
-use crate::buf::{Chunk, Chunks, Lease};
+use crate::buf::{Batch, Chunk, Lease};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Socket, Wait};
 
 fn one(bytes: &'static [u8]) -> Payload {
-    Payload::One(Chunk::Static(bytes))
+    Payload::from(Chunk::Static(bytes))
 }
 
 #[test]
@@ -54,10 +54,11 @@ fn a_gathered_send_keeps_the_order_of_its_pieces_however_full_the_socket() {
     let mut want = Vec::new();
     drive(&ring, async {
         for round in 0..5u8 {
-            let pieces: Vec<Vec<u8>> = (0..4u8).map(|piece| vec![round * 4 + piece; 100_000 * usize::from(piece)]).collect();
+            let pieces: Vec<Vec<u8>> =
+                (0..4u8).map(|piece| vec![round * 4 + piece; 100_000 * usize::from(piece)]).collect();
             want.extend(pieces.concat());
-            let chunks: Chunks = pieces.into_iter().map(Chunk::Vec).collect();
-            send(&socket, Payload::from(chunks)).await.unwrap();
+            let chunks = pieces.into_iter().map(Chunk::Vec).collect();
+            send(&socket, Payload::from(Batch::new(chunks))).await.unwrap();
         }
     });
     drop(socket);
@@ -71,7 +72,7 @@ fn a_large_send_returns_only_when_the_peer_has_made_room() {
     let (socket, mut peer) = pair(&ring);
     let payload: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
     let want = payload.clone();
-    let mut send = Box::pin(send(&socket, Payload::One(Chunk::Vec(payload))));
+    let mut send = Box::pin(send(&socket, Payload::from(Chunk::Vec(payload))));
     assert!(poll_once(&mut send).is_pending());
     settle(&ring);
     assert!(poll_once(&mut send).is_pending(), "no socket buffer holds three megabytes");
@@ -194,7 +195,7 @@ fn shutting_down_the_reading_side_ends_a_pending_receive_and_leaves_sends() {
 fn shutting_down_the_writing_side_waits_for_the_send_in_hand() {
     let ring = ring();
     let (socket, mut peer) = pair(&ring);
-    let mut send = Box::pin(send(&socket, Payload::One(Chunk::Vec(vec![1; 2_000_000]))));
+    let mut send = Box::pin(send(&socket, Payload::from(Chunk::Vec(vec![1; 2_000_000]))));
     assert!(poll_once(&mut send).is_pending());
     ring.shutdown(socket.key(), rustix::net::Shutdown::Write).unwrap();
     let reader = std::thread::spawn(move || {
@@ -215,7 +216,7 @@ fn dropping_a_socket_with_a_send_in_hand_sends_it_and_closes() {
         let mut pending = Box::pin(recv(&socket));
         assert!(poll_once(&mut pending).is_pending());
         drop(pending);
-        let mut send = Box::pin(send(&socket, Payload::One(Chunk::Vec(vec![1; size]))));
+        let mut send = Box::pin(send(&socket, Payload::from(Chunk::Vec(vec![1; size]))));
         let _ = poll_once(&mut send);
         drop(send);
         drop(socket);
@@ -242,7 +243,7 @@ fn accepts_connects_and_talks_both_ways_over_tcp() {
     let clients: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
     for mut client in clients {
         let served = drive(&ring, acceptor.accept()).unwrap();
-        let served = Socket::new(&ring, served).unwrap();
+        let served = Socket::new(&ring, served.0).unwrap();
         client.write_all(b"hello").unwrap();
         // Which of them was accepted is the kernel's choice, so answer on the socket itself.
         drive(&ring, send(&served, one(b"hi"))).unwrap();
@@ -250,10 +251,10 @@ fn accepts_connects_and_talks_both_ways_over_tcp() {
     }
     let near = connect(&ring, address);
     drive(&ring, near.writable()).unwrap();
-    let far = Socket::new(&ring, drive(&ring, acceptor.accept()).unwrap()).unwrap();
+    let far = Socket::new(&ring, drive(&ring, acceptor.accept()).unwrap().0).unwrap();
     drive(&ring, send(&near, one(b"ping"))).unwrap();
     let lease: Lease = drive(&ring, recv(&far)).unwrap().unwrap();
-    drive(&ring, send(&far, Payload::One(lease.into()))).unwrap();
+    drive(&ring, send(&far, Payload::from(Chunk::from(lease)))).unwrap();
     assert_eq!(&drive(&ring, recv(&near)).unwrap().unwrap()[..], b"ping");
 }
 

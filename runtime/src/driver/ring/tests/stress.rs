@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::{closed, recv, ring_with, send, settle};
-use crate::buf::{Chunk, Chunks, Lease, pool_stats};
+use crate::buf::{Batch, Chunk, Lease, pool_stats};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Ring, Sizes, Socket, Wait};
 
@@ -97,9 +97,9 @@ fn payload(stream: &mut Stream, dice: &mut Dice) -> Payload {
     };
     if dice.one_in(3) {
         let pieces = 1 + dice.below(6);
-        Payload::from((0..pieces).map(|_| piece(dice)).collect::<Chunks>())
+        Payload::from(Batch::new((0..pieces).map(|_| piece(dice)).collect()))
     } else {
-        Payload::One(piece(dice))
+        Payload::from(piece(dice))
     }
 }
 
