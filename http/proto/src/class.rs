@@ -40,6 +40,20 @@ pub(crate) const fn is_text_byte(byte: u8) -> bool {
     (byte >= b' ' || byte == b'\t') & (byte != 0x7f)
 }
 
+/// One byte of a request target that is accepted: visible ASCII but `#`, for a fragment never travels (RFC 9112 §3.2).
+///
+/// RFC 3986 has fewer; browsers send `|`, `{`, `"` and others raw in queries.
+#[inline]
+pub(crate) const fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
+}
+
+/// RFC 3986 §3.2.2: one byte of a `reg-name` other than a percent-encoded one.
+#[inline]
+pub(crate) const fn is_reg_name_byte(byte: u8) -> bool {
+    REG_NAME[byte as usize]
+}
+
 /// Visible US-ASCII only: what a request target is made of (RFC 9112 §3.2).
 #[inline]
 pub(crate) const fn is_visible(bytes: &[u8]) -> bool {
@@ -52,18 +66,21 @@ pub(crate) const fn is_visible(bytes: &[u8]) -> bool {
     !bad
 }
 
-static TOKEN: [bool; 256] = {
+static TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+static REG_NAME: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=");
+
+const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
         table[byte as usize] = byte.is_ascii_alphanumeric();
         byte += 1;
     }
-    let others = b"!#$%&'*+-.^_`|~";
     let mut index = 0;
     while index < others.len() {
         table[others[index] as usize] = true;
         index += 1;
     }
     table
-};
+}

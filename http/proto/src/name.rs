@@ -168,14 +168,11 @@ impl Name {
         Self::check(bytes, key(*first, *last))
     }
 
-    #[inline(always)]
+    #[inline]
     fn check(bytes: &[u8], key: u64) -> Self {
-        let Some((name, spelling)) = candidate(key, bytes.len()) else { return Self::Other };
-        let known = &spelling[NAME_BYTES_MAX..];
-        if known.iter().zip(bytes).all(|(known, byte)| byte.to_ascii_lowercase() == *known) {
-            name
-        } else {
-            Self::Other
+        match candidate(key, bytes.len()) {
+            Some((name, spelling)) if is_spelled(bytes, &spelling[NAME_BYTES_MAX..]) => name,
+            _ => Self::Other,
         }
     }
 
@@ -209,6 +206,27 @@ pub(crate) fn candidate(key: u64, len: usize) -> Option<(Name, &'static Spelling
     let slot = slot(key, *TABLE.multipliers.get(len)?);
     let (name, known_len) = TABLE.names[slot];
     (usize::from(known_len) == len).then(|| (name, &TABLE.spellings[name as usize]))
+}
+
+/// True if `bytes`, three or more, start with as much of `spelling` as they are long, in any case.
+///
+/// Words of eight bytes from the front, and one that ends where the name ends and may overlap another.
+#[inline]
+fn is_spelled(bytes: &[u8], spelling: &[u8]) -> bool {
+    let is_same = |(byte, known): (&u8, &u8)| byte.to_ascii_lowercase() == *known;
+    let spelling = &spelling[..bytes.len()];
+    let (Some(last), Some(known_last)) = (bytes.last_chunk(), spelling.last_chunk()) else {
+        return bytes.iter().zip(spelling).all(is_same);
+    };
+    let (words, _) = bytes.as_chunks();
+    let (known_words, _) = spelling.as_chunks();
+    let is_same_word = |word: &[u8; 8], known: &[u8; 8]| {
+        let (word, known) = (u64::from_le_bytes(*word), u64::from_le_bytes(*known));
+        // Of what stands in known names, letters and only they have bit 6. They may differ in bit 5.
+        (word ^ known) & !((known & 0x4040_4040_4040_4040) >> 1) == 0
+    };
+    words.iter().zip(known_words).all(|(word, known)| is_same_word(word, known))
+        && is_same_word(last, known_last)
 }
 
 #[inline(always)]

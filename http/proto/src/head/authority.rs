@@ -2,22 +2,19 @@
 
 use std::net::Ipv6Addr;
 
-use crate::scan::{RegName, Scan};
+use crate::class::is_reg_name_byte;
 
-/// True if `bytes[start..end]` is `uri-host [ ":" port ]` with a host that is not empty.
+/// True if `bytes` are `uri-host [ ":" port ]` with a host that is not empty.
 ///
 /// User information before an `@` is refused (RFC 9110 §4.2.4), and so is a port over 65535. A port may be
 /// empty, as the grammar has it. Of address literals only IPv6 is accepted: `IPvFuture` has no use yet.
-#[inline(always)]
-pub(super) fn is_authority<S: Scan>(scan: S, bytes: &[u8], start: usize, end: usize) -> bool {
-    let stop = scan.class_end::<RegName>(bytes, start).min(end);
-    if stop == end {
-        return stop > start;
+pub(super) fn is_authority(bytes: &[u8]) -> bool {
+    let host_end = bytes.iter().position(|&byte| !is_reg_name_byte(byte)).unwrap_or(bytes.len());
+    match bytes.get(host_end) {
+        None => host_end > 0,
+        Some(b':') if host_end > 0 => is_port(&bytes[host_end + 1..]),
+        Some(_) => is_rare_authority(bytes),
     }
-    if bytes[stop] == b':' && stop > start {
-        return is_port(&bytes[stop + 1..end]);
-    }
-    is_rare_authority(&bytes[start..end])
 }
 
 /// True if the authority ends in `:` and a port of at least one digit (RFC 9110 §9.3.6).
@@ -60,11 +57,10 @@ fn is_port_part(bytes: &[u8]) -> bool {
 
 /// RFC 3986 §3.2.2: `*( unreserved / pct-encoded / sub-delims )`.
 fn is_reg_name(mut bytes: &[u8]) -> bool {
-    use crate::scan::Class as _;
     while let [first, rest @ ..] = bytes {
         bytes = match (first, rest) {
             (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            _ if RegName::TABLE[usize::from(*first)] => rest,
+            _ if is_reg_name_byte(*first) => rest,
             _ => return false,
         };
     }

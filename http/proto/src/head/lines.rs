@@ -1,151 +1,66 @@
 //! Field lines and the blank line after them (RFC 9112 §5): what requests and responses share.
 //!
-//! Two readers do the same work. [`read_blocks`] takes lines that are as they should be, from the line ends
-//! of whole blocks, and stops before the first line that is not, or is not there yet. [`read_line`] takes one
-//! line of any kind, and it alone decides what is an error and which. Machines without vectors use the
-//! second reader only.
+//! A [`Kernel`] takes lines that are as they should be. What it leaves is read here one line at a time, and here
+//! alone is decided what is an error and which.
 
 use super::table::Table;
 use super::{Field, HeadError, Span};
 use crate::name::Name;
-use crate::scan::{BLOCK, Scan, Token, trimmed};
+use crate::scan::{Kernel, Taken, control_from, token_end, trimmed};
 
-/// What a head does with the fields whose value it acts upon; see [`Name::is_parsed`].
+/// What a head makes of its fields.
 pub(super) trait Gather {
-    /// Takes in the field `name` with the value `bytes[value]`.
-    fn gather<S: Scan>(&mut self, scan: S, bytes: &[u8], name: Name, value: Span) -> Result<(), HeadError>;
+    /// Takes in a field whose name [is parsed](Name::is_parsed).
+    fn gather(&mut self, bytes: &[u8], field: Field, kernel: Kernel) -> Result<(), HeadError>;
 }
 
-/// Reads field lines up to the blank line and tells where the head ends. `Ok(Err(line))`: that has not arrived;
-/// `line` is the start of the first line that is not complete.
-#[inline(always)]
-pub(super) fn read<S: Scan>(
-    scan: S,
-    bytes: &[u8],
-    mut ends: LineEnds,
-    table: &mut Table,
-    fields_max: usize,
-    gather: &mut impl Gather,
-) -> Result<Result<usize, usize>, HeadError> {
-    loop {
-        let mut line = ends.line;
-        if S::HAS_BLOCKS {
-            let (count, stop) = read_blocks(scan, bytes, &mut ends, table.room(fields_max));
-            for field in table.added(count).iter().filter(|field| field.name.is_parsed()) {
-                gather.gather(scan, bytes, field.name, field.value)?;
-            }
-            match stop {
-                Stop::End(end) => return Ok(Ok(end)),
-                Stop::Before(at) => line = at,
-            }
-        }
-        let Some(field) = read_line(scan, bytes, line)? else { return Ok(Err(line)) };
-        match field {
-            Line::Blank => return Ok(Ok(line + 2)),
-            Line::Field(field, next) => {
-                let Some(room) = table.room(fields_max).first_mut() else {
-                    return Err(HeadError::TooManyFields);
-                };
-                *room = field;
-                table.added(1);
-                if field.name.is_parsed() {
-                    gather.gather(scan, bytes, field.name, field.value)?;
-                }
-                ends = LineEnds::new(next);
-            }
-        }
-    }
-}
-
-/// Where the block reader stopped.
-enum Stop {
-    /// At the blank line; the position is the first byte after it.
+/// Where reading stopped.
+pub(super) enum Stop {
+    /// After the blank line; the head is so long.
     End(usize),
-    /// Before the line that starts here.
+    /// Before the line that starts here, which has not arrived to its end.
     Before(usize),
 }
 
-/// What one line is.
-enum Line {
-    /// The blank line after the fields.
-    Blank,
-    /// A field, and where the next line starts.
-    Field(Field, usize),
-}
-
-/// The ends of lines in order: positions of LFs, as far as no byte is out of place.
-pub(super) struct LineEnds {
-    /// Start of the next line.
-    pub(super) line: usize,
-    /// Start of the block that `lf` is about.
-    base: usize,
-    /// Line ends of the block that were not handed out yet.
-    lf: u64,
-    /// Start of the next block, or the input's end if this is the last to be trusted.
-    next: usize,
-    /// 1 if the last byte of the block is a control byte that an LF has to follow.
-    carry: u64,
-}
-
-impl LineEnds {
-    /// Line ends from the line start `line` on.
-    #[inline(always)]
-    pub(super) fn new(line: usize) -> Self {
-        Self { line, base: line, lf: 0, next: line, carry: 0 }
-    }
-
-    /// The next LF. One control byte stands before it, and none between that and the LF before.
-    #[inline(always)]
-    pub(super) fn next<S: Scan>(&mut self, scan: S, bytes: &[u8]) -> Option<usize> {
-        while self.lf == 0 {
-            if self.next >= bytes.len() {
-                return None;
-            }
-            let block = scan.block(bytes, self.next);
-            // Each LF right after another control byte, and each of those right before an LF.
-            let wrong = block.lf ^ (block.other << 1 | self.carry);
-            // Line ends below the lowest wrong bit; all of them if none is wrong.
-            self.lf = block.lf & wrong.wrapping_sub(1) & !wrong;
-            self.base = self.next;
-            self.carry = block.other >> (BLOCK - 1);
-            self.next = if wrong == 0 { self.base + BLOCK } else { bytes.len() };
-        }
-        let lf = self.base + self.lf.trailing_zeros() as usize;
-        self.lf &= self.lf - 1;
-        self.line = lf + 1;
-        Some(lf)
-    }
-}
-
-/// Reads well-formed field lines into `room` and tells how many.
+/// Reads field lines and the blank line, after `taken` is what the kernel took into the table's room.
 #[inline(always)]
-fn read_blocks<S: Scan>(scan: S, bytes: &[u8], ends: &mut LineEnds, room: &mut [Field]) -> (usize, Stop) {
-    let mut count = 0;
+pub(super) fn read(
+    bytes: &[u8],
+    mut taken: Taken,
+    kernel: Kernel,
+    table: &mut Table,
+    fields_max: usize,
+    facts: &mut impl Gather,
+) -> Result<Stop, HeadError> {
     loop {
-        let start = ends.line;
-        let Some(lf) = ends.next(scan, bytes) else { return (count, Stop::Before(start)) };
-        let Some(line) = scan.field(bytes, start, lf) else {
-            let stop = if bytes[start..=lf] == *b"\r\n" { Stop::End(lf + 1) } else { Stop::Before(start) };
-            return (count, stop);
-        };
-        let Some(field) = room.get_mut(count) else { return (count, Stop::Before(start)) };
-        *field = Field {
-            name: line.name,
-            name_span: Span::between(start, line.colon),
-            value: Span::between(line.value_start, line.value_end),
-        };
-        count += 1;
+        for field in table.added(taken.count) {
+            if field.name.is_parsed() {
+                facts.gather(bytes, *field, kernel)?;
+            }
+        }
+        if bytes[taken.line..].starts_with(b"\r\n") {
+            return Ok(Stop::End(taken.line + 2));
+        }
+        let Some((field, next)) = read_line(bytes, taken.line)? else { return Ok(Stop::Before(taken.line)) };
+        if !table.push(field, fields_max) {
+            return Err(HeadError::TooManyFields);
+        }
+        if field.name.is_parsed() {
+            facts.gather(bytes, field, kernel)?;
+        }
+        taken = kernel.take(bytes, next, table.room(fields_max));
     }
 }
 
-/// Reads the line at `at`, whatever it looks like. `None` if it has not arrived to its end.
+/// Reads the field line at `at`, whatever it looks like, and tells where the next line starts. `None` if it has
+/// not arrived to its end. A complete blank line is not for this function.
 ///
 /// Checks go from left to right and each looks no further than the byte it is about, so that an input
 /// cut anywhere gives the same error.
-fn read_line<S: Scan>(scan: S, bytes: &[u8], at: usize) -> Result<Option<Line>, HeadError> {
-    let colon = scan.class_end::<Token>(bytes, at);
+#[cold]
+fn read_line(bytes: &[u8], at: usize) -> Result<Option<(Field, usize)>, HeadError> {
+    let colon = token_end(bytes, at);
     match &bytes[colon..] {
-        [b'\r', b'\n', ..] if colon == at => return Ok(Some(Line::Blank)),
         [] => return Ok(None),
         [b'\r'] if colon == at => return Ok(None),
         [b'\r', ..] if colon == at => return Err(HeadError::BareCr),
@@ -155,7 +70,7 @@ fn read_line<S: Scan>(scan: S, bytes: &[u8], at: usize) -> Result<Option<Line>, 
         [b' ' | b'\t', ..] => return Err(HeadError::SpaceBeforeColon),
         _ => return Err(HeadError::FieldNameInvalid),
     }
-    let end = scan.control_from(bytes, colon + 1);
+    let end = control_from(bytes, colon + 1);
     match &bytes[end..] {
         [b'\r', b'\n', ..] => {}
         [] | [b'\r'] => return Ok(None),
@@ -169,5 +84,5 @@ fn read_line<S: Scan>(scan: S, bytes: &[u8], at: usize) -> Result<Option<Line>, 
         name_span: Span::between(at, colon),
         value: Span::between(value_start, value_end),
     };
-    Ok(Some(Line::Field(field, end + 2)))
+    Ok(Some((field, end + 2)))
 }

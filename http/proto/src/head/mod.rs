@@ -37,6 +37,7 @@ mod limits;
 mod lines;
 mod request;
 mod request_line;
+mod response;
 mod span;
 mod table;
 mod target;
@@ -45,6 +46,7 @@ pub use error::HeadError;
 pub use field::Field;
 pub use limits::{FIELDS_CAP, HEAD_BYTES_CAP, HeadLimits, METHOD_BYTES_MAX};
 pub use request::RequestHead;
+pub use response::ResponseHead;
 pub use span::Span;
 
 pub use crate::framing::{BodyFraming, ResponseFraming};
@@ -58,4 +60,9 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
+}
+
+/// What to say of a head that has not ended in `input`, of which the first `max` bytes were read.
+fn too_large_or_partial(input: &[u8], max: usize) -> Result<Option<usize>, HeadError> {
+    if input.len() >= max { Err(HeadError::HeadTooLarge) } else { Ok(None) }
 }

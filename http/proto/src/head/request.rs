@@ -2,15 +2,16 @@
 
 use super::authority::is_authority;
 use super::connection::Connection;
-use super::lines::{self, Gather, LineEnds};
+use super::lines::{self, Gather, Stop};
 use super::request_line;
 use super::table::Table;
 use super::target::Target;
+use super::too_large_or_partial;
 use super::{FIELDS_CAP, Field, HEAD_BYTES_CAP, HeadError, HeadLimits, Span, Version};
 use crate::framing::{BodyFraming, Lengths};
 use crate::method::Method;
 use crate::name::Name;
-use crate::scan::{Job, Kernel, Scan};
+use crate::scan::{CommonRequest, Kernel};
 
 /// The head of a request. Reusable: [`clear`](Self::clear) keeps the field table's memory.
 #[derive(Clone, Debug)]
@@ -39,14 +40,22 @@ impl Facts {
 }
 
 impl Gather for Facts {
-    #[inline(always)]
-    fn gather<S: Scan>(&mut self, scan: S, bytes: &[u8], name: Name, span: Span) -> Result<(), HeadError> {
-        let value = &bytes[span.start()..span.end()];
+    #[inline]
+    fn gather(&mut self, bytes: &[u8], field: Field, kernel: Kernel) -> Result<(), HeadError> {
+        // Nearly every head has one of these and no other field that is parsed.
+        if field.name == Name::Host && self.host.is_none() && kernel.is_plain_authority(bytes, field.value) {
+            self.host = Some(field.value);
+            return Ok(());
+        }
+        self.gather_any(field.name, field.value, field.value.of(bytes))
+    }
+}
+
+impl Facts {
+    fn gather_any(&mut self, name: Name, span: Span, value: &[u8]) -> Result<(), HeadError> {
         match name {
             Name::Host if self.host.is_some() => return Err(HeadError::HostRepeated),
-            Name::Host if !is_authority(scan, bytes, span.start(), span.end()) => {
-                return Err(HeadError::HostInvalid);
-            }
+            Name::Host if !is_authority(value) => return Err(HeadError::HostInvalid),
             Name::Host => self.host = Some(span),
             Name::ContentLength => self.lengths.content_length(value)?,
             Name::TransferEncoding => self.lengths.transfer_encoding(value, self.version)?,
@@ -114,68 +123,68 @@ impl RequestHead {
     ///
     /// The rule that the head breaks. The connection has to close after the answer. Until [`clear`](Self::clear)
     /// the accessors then tell of the part that was read.
+    ///
+    /// # Panics
+    ///
+    /// If `input` is shorter than at an earlier call for the same head. No input of a peer causes that.
     #[inline]
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         let max = limits.head_bytes_max.min(HEAD_BYTES_CAP);
         let bytes = &input[..input.len().min(max)];
-        let kernel = self.kernel;
-        let parsed = kernel.run(Parse { head: self, bytes, limits })?;
-        if parsed.is_none() && input.len() >= max {
-            return Err(HeadError::HeadTooLarge);
-        }
-        Ok(parsed)
-    }
-
-    #[inline(always)]
-    fn advance<S: Scan>(
-        &mut self,
-        scan: S,
-        bytes: &[u8],
-        limits: &HeadLimits,
-    ) -> Result<Option<usize>, HeadError> {
-        let mut ends = match self.progress {
-            Progress::RequestLine => LineEnds::new(0),
-            Progress::Fields(line) => LineEnds::new(line),
+        let fields_max = limits.fields_max.min(FIELDS_CAP);
+        let line = match self.progress {
+            Progress::RequestLine => 0,
+            Progress::Fields(line) => line,
             Progress::Complete(len) => return Ok(Some(len)),
         };
-        if self.progress == Progress::RequestLine {
-            let mut line = None;
-            if S::HAS_BLOCKS
-                && let Some(lf) = ends.next(scan, bytes)
-            {
-                line = request_line::read_block(scan, bytes, lf, limits);
-            }
-            if line.is_none() {
-                line = request_line::read(scan, bytes, limits)?;
-                ends = LineEnds::new(line.as_ref().map_or(0, |line| line.next));
-            }
-            let Some(line) = line else { return Ok(None) };
-            self.method = line.method;
-            self.target = line.target;
-            self.facts.version = line.version;
+        let mut taken = self.kernel.take(bytes, line, self.table.room(fields_max));
+        if line == 0 && !self.common_request(taken.request, limits) {
+            let Some(next) = self.careful_request(bytes, limits)? else {
+                return too_large_or_partial(input, max);
+            };
+            taken = self.kernel.take(bytes, next, self.table.room(fields_max));
         }
-        let fields_max = limits.fields_max.min(FIELDS_CAP);
-        match lines::read(scan, bytes, ends, &mut self.table, fields_max, &mut self.facts)? {
-            Err(line) => {
+        match lines::read(bytes, taken, self.kernel, &mut self.table, fields_max, &mut self.facts)? {
+            Stop::End(len) => self.complete(len).map(Some),
+            Stop::Before(line) => {
                 self.progress = Progress::Fields(line);
-                Ok(None)
-            }
-            Ok(len) => {
-                self.complete()?;
-                self.progress = Progress::Complete(len);
-                Ok(Some(len))
+                too_large_or_partial(input, max)
             }
         }
     }
 
-    /// What can only be said once all fields are there.
-    #[inline(always)]
-    fn complete(&mut self) -> Result<(), HeadError> {
+    /// Takes over a request line of the usual kind. False if there is none.
+    #[inline]
+    fn common_request(&mut self, request: Option<CommonRequest>, limits: &HeadLimits) -> bool {
+        let Some(CommonRequest { method, start, question, end }) = request else { return false };
+        if end - start > limits.target_bytes_max {
+            return false;
+        }
+        self.method = method;
+        self.target = Target::origin_form(start, question, end);
+        self.facts.version = Version::Http11;
+        true
+    }
+
+    /// Reads a request line of any kind and tells where the next line starts, if it has arrived to its end.
+    #[cold]
+    fn careful_request(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        let Some(line) = request_line::read(bytes, limits)? else { return Ok(None) };
+        self.method = line.method;
+        self.target = line.target;
+        self.facts.version = line.version;
+        Ok(Some(line.next))
+    }
+
+    /// Says what can only be said once all fields are there. The head is `len` bytes long.
+    #[inline]
+    fn complete(&mut self, len: usize) -> Result<usize, HeadError> {
         if self.facts.host.is_none() && self.facts.version == Version::Http11 {
             return Err(HeadError::HostMissing);
         }
         self.framing = self.facts.lengths.finish()?;
-        Ok(())
+        self.progress = Progress::Complete(len);
+        Ok(len)
     }
 
     /// The method.
@@ -276,20 +285,5 @@ impl RequestHead {
     #[must_use]
     pub fn host(&self) -> Option<Span> {
         if self.target.authority.is_empty() { self.facts.host } else { Some(self.target.authority) }
-    }
-}
-
-struct Parse<'a> {
-    head: &'a mut RequestHead,
-    bytes: &'a [u8],
-    limits: &'a HeadLimits,
-}
-
-impl Job for Parse<'_> {
-    type Output = Result<Option<usize>, HeadError>;
-
-    #[inline(always)]
-    fn run<S: Scan>(self, scan: S) -> Self::Output {
-        self.head.advance(scan, self.bytes, self.limits)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use super::{HeadError, HeadLimits, METHOD_BYTES_MAX, Method, Span, Version};
-use crate::scan::{Scan, Token};
+use crate::class::{is_target_byte, is_token_byte};
 
 /// A request line and where the line after it starts.
 pub(super) struct RequestLine {
@@ -12,55 +12,15 @@ pub(super) struct RequestLine {
     pub(super) next: usize,
 }
 
-/// Reads a request line that is as it should be: `bytes[..=lf]` ends in CR and LF and holds no other control
-/// byte. `None` if it is not, or is of a rarer kind; then [`read`] tells.
-#[inline(always)]
-pub(super) fn read_block<S: Scan>(
-    scan: S,
-    bytes: &[u8],
-    lf: usize,
-    limits: &HeadLimits,
-) -> Option<RequestLine> {
-    const VERSION: &[u8; 11] = b" HTTP/1.1\r\n";
-    let target_end = (lf + 1).checked_sub(VERSION.len())?;
-    if bytes.get(target_end..)?.first_chunk() != Some(VERSION) {
-        return None;
-    }
-    let (method, target_start) = common_method(bytes)?;
-    let (stop, question) = scan.target_end(bytes, target_start);
-    if stop != target_end
-        || bytes[target_start] != b'/'
-        || target_end - target_start > limits.target_bytes_max
-    {
-        return None;
-    }
-    let target = Target::origin_form(target_start, question, target_end);
-    Some(RequestLine { method, target, version: Version::Http11, next: lf + 1 })
-}
-
-/// The two methods that nearly all requests use, and the position after the space.
-#[inline(always)]
-fn common_method(bytes: &[u8]) -> Option<(Method, usize)> {
-    match bytes.first_chunk()? {
-        [b'G', b'E', b'T', b' ', _] => Some((Method::Get, 4)),
-        b"POST " => Some((Method::Post, 5)),
-        _ => None,
-    }
-}
-
 /// Reads the request line at the start of `bytes`; `None` if it has not arrived to its end.
 ///
 /// Checks go from left to right and each looks no further than the byte it is about, so that an input
 /// cut anywhere gives the same error.
-pub(super) fn read<S: Scan>(
-    scan: S,
-    bytes: &[u8],
-    limits: &HeadLimits,
-) -> Result<Option<RequestLine>, HeadError> {
+pub(super) fn read(bytes: &[u8], limits: &HeadLimits) -> Result<Option<RequestLine>, HeadError> {
     let Some(start) = skip_blank_line(bytes)? else { return Ok(None) };
-    let Some((method, target_start)) = method(scan, bytes, start)? else { return Ok(None) };
+    let Some((method, target_start)) = method(bytes, start)? else { return Ok(None) };
 
-    let (target_end, question) = scan.target_end(bytes, target_start);
+    let target_end = end_of(bytes, target_start, is_target_byte);
     if target_end - target_start > limits.target_bytes_max {
         return Err(HeadError::TargetTooLong);
     }
@@ -70,7 +30,7 @@ pub(super) fn read<S: Scan>(
     if bytes[target_end] != b' ' || target_end == target_start {
         return Err(not_a_target(bytes[target_end]));
     }
-    let target = Target::take_apart(scan, bytes, (target_start, question, target_end), method)?;
+    let target = Target::take_apart(bytes, target_start, target_end, method)?;
 
     let Some(version) = version(&bytes[target_end + 1..])? else { return Ok(None) };
     Ok(Some(RequestLine { method, target, version, next: target_end + 11 }))
@@ -89,8 +49,8 @@ fn skip_blank_line(bytes: &[u8]) -> Result<Option<usize>, HeadError> {
 }
 
 /// The method at `start` and the position after the space behind it.
-fn method<S: Scan>(scan: S, bytes: &[u8], start: usize) -> Result<Option<(Method, usize)>, HeadError> {
-    let end = scan.class_end::<Token>(bytes, start);
+fn method(bytes: &[u8], start: usize) -> Result<Option<(Method, usize)>, HeadError> {
+    let end = end_of(bytes, start, is_token_byte);
     if end - start > METHOD_BYTES_MAX {
         return Err(HeadError::MethodTooLong);
     }
@@ -104,8 +64,12 @@ fn method<S: Scan>(scan: S, bytes: &[u8], start: usize) -> Result<Option<(Method
     Ok(Some((method, end + 1)))
 }
 
+/// The first byte at or after `from` that does not belong, or the end of `bytes`.
+fn end_of(bytes: &[u8], from: usize, belongs: fn(u8) -> bool) -> usize {
+    bytes[from..].iter().position(|&byte| !belongs(byte)).map_or(bytes.len(), |len| from + len)
+}
+
 /// What ended the target instead of a space after at least one byte.
-#[cold]
 fn not_a_target(byte: u8) -> HeadError {
     match byte {
         // HTTP/0.9 had no version.

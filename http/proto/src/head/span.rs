@@ -1,8 +1,10 @@
 //! A range of the input by offset and length.
 
+use std::fmt;
+
 /// A part of a head: offset and length in bytes, counted from the first byte given to the parser.
 ///
-/// Offsets are 16 bits wide, so that a field fits in ten bytes; [`HEAD_BYTES_CAP`](super::HEAD_BYTES_CAP)
+/// Offsets are 16 bits wide, so that a field fits in twelve bytes; [`HEAD_BYTES_CAP`](super::HEAD_BYTES_CAP)
 /// keeps heads within that. A span holds no reference: the connection may move the bytes, as long as
 /// the slice it later hands to [`of`](Span::of) starts at the same byte.
 ///
@@ -13,18 +15,15 @@
 /// assert_eq!(span.of(b"GET /index HTTP/1.1"), b"/index");
 /// assert_eq!(span.str_of(b"GET /index HTTP/1.1"), Some("/index"));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Span {
-    start: u16,
-    len: u16,
-}
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Span(u32);
 
 impl Span {
     /// A span of `len` bytes from `start` on.
     #[inline]
     #[must_use]
     pub const fn new(start: u16, len: u16) -> Self {
-        Self { start, len }
+        Self(start as u32 | (len as u32) << 16)
     }
 
     /// A span over `start..end`, for offsets the parser has already bounded.
@@ -35,35 +34,35 @@ impl Span {
     )]
     pub(crate) const fn between(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= super::HEAD_BYTES_CAP, "offsets of a head fit in 16 bits");
-        Self { start: start as u16, len: (end - start) as u16 }
+        Self(start as u32 | ((end - start) as u32) << 16)
     }
 
     /// Offset of the first byte.
     #[inline]
     #[must_use]
     pub const fn start(self) -> usize {
-        self.start as usize
+        (self.0 & 0xffff) as usize
     }
 
     /// Offset after the last byte.
     #[inline]
     #[must_use]
     pub const fn end(self) -> usize {
-        self.start as usize + self.len as usize
+        self.start() + self.len()
     }
 
     /// Length in bytes.
     #[inline]
     #[must_use]
     pub const fn len(self) -> usize {
-        self.len as usize
+        (self.0 >> 16) as usize
     }
 
     /// True if the span covers no byte.
     #[inline]
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The bytes of `head` that this span covers.
@@ -90,5 +89,11 @@ impl Span {
     #[must_use]
     pub fn str_of(self, head: &[u8]) -> Option<&str> {
         std::str::from_utf8(self.of(head)).ok()
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Span({}..{})", self.start(), self.end())
     }
 }

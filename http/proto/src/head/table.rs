@@ -1,7 +1,6 @@
 //! The field table: room for fields that stays when the head goes.
 
-use super::{FIELDS_CAP, Field, Span};
-use crate::name::Name;
+use super::{FIELDS_CAP, Field};
 
 /// How many fields the table has room for after it has grown once: more than most requests carry.
 const FIRST_ROOM: usize = 24;
@@ -30,15 +29,26 @@ impl Table {
         &self.room[..self.len]
     }
 
-    /// Room for further fields, up to `fields_max` in all. Empty only if the table already holds so many.
+    /// What room there is for further fields without growing, up to `fields_max` in all.
     /// [`added`](Self::added) tells how many of them were filled.
     #[inline(always)]
     pub(super) fn room(&mut self, fields_max: usize) -> &mut [Field] {
-        if self.len == self.room.len() && self.len < fields_max {
-            self.grow();
+        let end = self.room.len().min(fields_max);
+        self.room.get_mut(self.len..end).unwrap_or_default()
+    }
+
+    /// Appends a field, after growing if need be. False if the table already holds `fields_max`.
+    pub(super) fn push(&mut self, field: Field, fields_max: usize) -> bool {
+        if self.len >= fields_max {
+            return false;
         }
-        let end = self.room.len().min(fields_max).max(self.len);
-        &mut self.room[self.len..end]
+        if self.len == self.room.len() {
+            // Heads of usual size make it happen once in a connection's life.
+            self.room.resize((self.room.len() * 2).clamp(FIRST_ROOM, FIELDS_CAP), field);
+        }
+        self.room[self.len] = field;
+        self.len += 1;
+        true
     }
 
     /// The first `count` fields of the room were filled. Those are the answer.
@@ -47,12 +57,5 @@ impl Table {
         let start = self.len;
         self.len += count;
         &self.room[start..self.len]
-    }
-
-    /// Doubles the room. Heads of usual size make it happen once in a connection's life.
-    #[cold]
-    fn grow(&mut self) {
-        let empty = Field { name: Name::Other, name_span: Span::new(0, 0), value: Span::new(0, 0) };
-        self.room.resize((self.room.len() * 2).clamp(FIRST_ROOM, FIELDS_CAP), empty);
     }
 }

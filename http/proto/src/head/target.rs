@@ -2,7 +2,6 @@
 
 use super::authority::{has_port, is_authority};
 use super::{HeadError, Method, Span};
-use crate::scan::Scan;
 
 /// A target taken apart.
 #[derive(Clone, Copy, Debug)]
@@ -37,34 +36,28 @@ impl Target {
         }
     }
 
-    /// Takes apart the target at `bytes[start..end]`, all of whose bytes may stand in one; `question` is its
-    /// first `?`, or `end`.
-    pub(super) fn take_apart<S: Scan>(
-        scan: S,
+    /// Takes apart the target at `bytes[start..end]`, all of whose bytes may stand in one.
+    pub(super) fn take_apart(
         bytes: &[u8],
-        (start, question, end): (usize, usize, usize),
+        start: usize,
+        end: usize,
         method: Method,
     ) -> Result<Self, HeadError> {
+        let question = bytes[start..end].iter().position(|&byte| byte == b'?').map_or(end, |len| start + len);
         let target = Self::origin_form(start, question, end);
         if bytes[start] == b'/' && method != Method::Connect {
             return Ok(target);
         }
-        rare_form(scan, bytes, target, question, method)
+        rare_form(bytes, target, question, method)
     }
 }
 
 /// Forms other than origin-form.
-fn rare_form<S: Scan>(
-    scan: S,
-    bytes: &[u8],
-    mut target: Target,
-    question: usize,
-    method: Method,
-) -> Result<Target, HeadError> {
+fn rare_form(bytes: &[u8], mut target: Target, question: usize, method: Method) -> Result<Target, HeadError> {
     let (start, end) = (target.whole.start(), target.whole.end());
     if method == Method::Connect {
         // Authority-form, and only for CONNECT (§3.2.3); the port is not optional.
-        if !is_authority(scan, bytes, start, end) || !has_port(&bytes[start..end]) {
+        if !is_authority(&bytes[start..end]) || !has_port(&bytes[start..end]) {
             return Err(HeadError::TargetInvalid);
         }
         return Ok(Target { path: target.whole, query: Span::default(), authority: target.whole, ..target });
@@ -78,7 +71,7 @@ fn rare_form<S: Scan>(
     let ends_authority = |byte: &u8| matches!(byte, b'/' | b'?');
     let authority_end =
         bytes[authority_start..end].iter().position(ends_authority).map_or(end, |len| authority_start + len);
-    if !is_authority(scan, bytes, authority_start, authority_end) {
+    if !is_authority(&bytes[authority_start..authority_end]) {
         return Err(HeadError::TargetInvalid);
     }
     target.authority = Span::between(authority_start, authority_end);

@@ -1,9 +1,12 @@
-//! Finding the ends of names, values and targets, many bytes at a time.
+//! Reading what is as it should be, many bytes at a time.
 //!
-//! The same few questions are answered by three twins: `naive` reads byte by byte and is the truth the
-//! tests hold the others to; `swar` reads eight bytes in a word, on any machine; `avx2` reads 64. The
-//! choice is made once ([`Kernel::detect`]) and kept by whoever parses. A whole head is then parsed inside
-//! one function compiled for each twin, so that a question costs no call and no test of the machine.
+//! A [`Kernel`] takes request line and fields as far as they are of the usual kind and well-formed, and stops at
+//! the first line that is not; it never decides what is an error. The careful readers of [`head`](crate::head)
+//! go on from there. So a kernel may take less than it could, but what it takes must be right: its twin that reads
+//! byte by byte is the truth the tests hold it to.
+//!
+//! `avx2` is chosen once, at run time, where the machine has it, and kept by whoever parses. Elsewhere the
+//! portable kernel takes nothing, and the careful readers, which search values eight bytes at a time, do the work.
 //!
 //! This is the only module of the crate with `unsafe` code.
 //!
@@ -12,78 +15,44 @@
 //!
 //! let kernel = Kernel::detect();
 //! // What this machine uses; every kernel gives the same answers.
-//! assert!(["avx2", "swar"].contains(&kernel.name()));
+//! assert!(["avx2", "portable"].contains(&kernel.name()));
 //! ```
+
+use crate::head::{Field, Method, Span};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-mod class;
+mod lines;
 #[cfg(test)]
 mod naive;
 mod swar;
 #[cfg(test)]
 mod tests;
 
-use crate::name::Name;
+pub(crate) use swar::{control_from, token_end};
 
-pub(crate) use class::{Class, RegName, TargetByte, Token};
-
-/// Bytes in one block.
-pub(crate) const BLOCK: usize = 64;
-
-/// Where lines may end in a block. Bit `i` is the byte `i` after the block's start; bits past the end of the
-/// input are clear.
+/// What a kernel took from the start of the bytes it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Block {
-    /// LF.
-    pub(crate) lf: u64,
-    /// Bytes that are neither LF nor from 0x20 to 0x7e: CR, and what the block reader leaves to others.
-    pub(crate) other: u64,
+pub(crate) struct Taken {
+    /// The request line, if it was asked for and is of the usual kind.
+    pub(crate) request: Option<CommonRequest>,
+    /// Fields put into the room.
+    pub(crate) count: usize,
+    /// Start of the first line that was not taken: the blank line, or one for the careful reader.
+    pub(crate) line: usize,
 }
 
-/// A well-formed field line taken apart.
+/// A request line with a common method, a target in origin-form and version 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FieldLine {
-    pub(crate) name: Name,
-    /// Position of the colon.
-    pub(crate) colon: usize,
-    /// Start of the value, spaces skipped.
-    pub(crate) value_start: usize,
-    /// End of the value, spaces left out.
-    pub(crate) value_end: usize,
-}
-
-/// The questions a parser asks. A position that is not found is `bytes.len()`.
-pub(crate) trait Scan: Copy {
-    /// True if [`block`](Self::block) and [`field`](Self::field) are worth asking; otherwise lines are searched
-    /// one by one.
-    const HAS_BLOCKS: bool;
-
-    /// Looks at the 64 bytes from `at` on, or at as many as there are.
-    fn block(self, bytes: &[u8], at: usize) -> Block;
-
-    /// Takes apart the line from `start` to the LF at `lf`, all of whose bytes but the last two are from 0x20
-    /// to 0x7e. `None` if it is no field line, or is left to others: a name of less than 3 or more than 31 bytes.
-    fn field(self, bytes: &[u8], start: usize, lf: usize) -> Option<FieldLine>;
-
-    /// The first control byte other than tab at or after `from`.
-    fn control_from(self, bytes: &[u8], from: usize) -> usize;
-
-    /// Where the target that starts at `at` ends, and its first `?`, or the same position again.
-    fn target_end(self, bytes: &[u8], at: usize) -> (usize, usize);
-
-    /// The first byte from `at` on that is not of class `C`.
-    fn class_end<C: Class>(self, bytes: &[u8], at: usize) -> usize;
-}
-
-/// Work to be compiled for every kernel. `run` has to be `#[inline(always)]`, else it is compiled without
-/// the instructions of the kernel it runs on.
-pub(crate) trait Job {
-    /// What comes out.
-    type Output;
-
-    /// Does the work with the questions `scan` answers.
-    fn run<S: Scan>(self, scan: S) -> Self::Output;
+pub(crate) struct CommonRequest {
+    /// GET or POST.
+    pub(crate) method: Method,
+    /// Start of the target, which is a `/`.
+    pub(crate) start: usize,
+    /// The first `?` of the target, or its end.
+    pub(crate) question: usize,
+    /// End of the target. All its bytes may stand in one.
+    pub(crate) end: usize,
 }
 
 /// Which instructions scanning uses: chosen once, then kept.
@@ -94,7 +63,7 @@ pub struct Kernel(Choice);
 enum Choice {
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
-    Swar,
+    Portable,
 }
 
 impl Kernel {
@@ -111,7 +80,7 @@ impl Kernel {
     /// The kernel that runs everywhere: for comparing with the fastest.
     #[must_use]
     pub const fn portable() -> Self {
-        Self(Choice::Swar)
+        Self(Choice::Portable)
     }
 
     /// Name of the kernel, for logs and benchmark records.
@@ -120,17 +89,31 @@ impl Kernel {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Choice::Avx2(_) => "avx2",
-            Choice::Swar => "swar",
+            Choice::Portable => "portable",
         }
     }
 
-    /// Does `job` with this kernel.
-    #[inline]
-    pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
+    /// Takes well-formed field lines from the line start `line` on, as many as `room` holds. If that is 0, a
+    /// request line stands first; unless it is taken, nothing is.
+    #[inline(always)]
+    pub(crate) fn take(self, bytes: &[u8], line: usize, room: &mut [Field]) -> Taken {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Choice::Avx2(avx2) => avx2.run(job),
-            Choice::Swar => job.run(swar::Swar),
+            Choice::Avx2(avx2) => avx2.take(bytes, line, room),
+            Choice::Portable => Taken { request: None, count: 0, line },
+        }
+    }
+}
+
+impl Kernel {
+    /// True if `value` is a host name or IPv4 address of up to 32 bytes with or without a port of up to four digits.
+    /// Others may be valid too.
+    #[inline(always)]
+    pub(crate) fn is_plain_authority(self, bytes: &[u8], value: Span) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2(avx2) => avx2.is_plain_authority(bytes, value),
+            Choice::Portable => false,
         }
     }
 }

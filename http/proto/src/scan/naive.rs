@@ -1,52 +1,80 @@
 //! The truth: one byte at a time, straight from the definitions.
 
-use super::{BLOCK, Block, Class, FieldLine, Scan, TargetByte};
-use crate::class::is_token_byte;
+use super::{CommonRequest, Taken, trimmed};
+use crate::class::{is_reg_name_byte, is_text_byte, is_token_byte};
+use crate::head::{Field, Method, Span};
 use crate::name::Name;
 
-/// The kernel that tests compare the others with.
-#[derive(Clone, Copy)]
-pub(crate) struct Naive;
-
-impl Scan for Naive {
-    const HAS_BLOCKS: bool = true;
-
-    fn block(self, bytes: &[u8], at: usize) -> Block {
-        let bits = |wanted: fn(u8) -> bool| {
-            bytes[at..].iter().take(BLOCK).rev().fold(0, |bits, &byte| bits << 1 | u64::from(wanted(byte)))
-        };
-        Block { lf: bits(|byte| byte == b'\n'), other: bits(|byte| !matches!(byte, b'\n' | 0x20..=0x7e)) }
-    }
-
-    fn field(self, bytes: &[u8], start: usize, lf: usize) -> Option<FieldLine> {
-        let line = bytes.get(start..lf)?.strip_suffix(b"\r")?;
-        let len = line.iter().position(|&byte| !is_token_byte(byte))?;
-        if line[len] != b':' || !(3..=31).contains(&len) {
-            return None;
+/// What [`Kernel::take`](super::Kernel::take) has to do.
+pub(super) fn take(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
+    let mut request = None;
+    if line == 0 {
+        let Some(lf) = line_end(bytes, 0) else { return Taken { request, count: 0, line } };
+        request = common_request(&bytes[..=lf]);
+        if request.is_none() {
+            return Taken { request, count: 0, line };
         }
-        let colon = start + len;
-        let (value_start, value_end) = super::trimmed(bytes, colon + 1, lf - 1);
-        Some(FieldLine { name: Name::from_bytes(&line[..len]), colon, value_start, value_end })
+        line = lf + 1;
     }
-
-    fn control_from(self, bytes: &[u8], from: usize) -> usize {
-        position(bytes, from, is_control)
+    let mut count = 0;
+    while let (Some(lf), true) = (line_end(bytes, line), count < room.len()) {
+        let Some(field) = field(bytes, line, lf) else { break };
+        room[count] = field;
+        count += 1;
+        line = lf + 1;
     }
-
-    fn target_end(self, bytes: &[u8], at: usize) -> (usize, usize) {
-        let end = self.class_end::<TargetByte>(bytes, at);
-        (end, position(&bytes[..end], at, |byte| byte == b'?'))
-    }
-
-    fn class_end<C: Class>(self, bytes: &[u8], at: usize) -> usize {
-        position(bytes, at, |byte| !C::TABLE[usize::from(byte)])
-    }
+    Taken { request, count, line }
 }
 
-fn is_control(byte: u8) -> bool {
-    (byte < 0x20 && byte != b'\t') || byte == 0x7f
+/// The LF of the line at `start`, if all bytes before it are printable but for the last.
+fn line_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let is_printable = |byte: &u8| matches!(byte, 0x20..=0x7e);
+    let other = start + bytes[start..].iter().position(|byte| !is_printable(byte))?;
+    (bytes[other] != b'\n' && bytes.get(other + 1) == Some(&b'\n')).then_some(other + 1)
 }
 
-fn position(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
-    (from..bytes.len()).find(|&at| wanted(bytes[at])).unwrap_or(bytes.len())
+fn common_request(line: &[u8]) -> Option<CommonRequest> {
+    let (method, start) = match line {
+        [b'G', b'E', b'T', b' ', ..] => (Method::Get, 4),
+        [b'P', b'O', b'S', b'T', b' ', ..] => (Method::Post, 5),
+        _ => return None,
+    };
+    let target = line[start..].strip_suffix(b" HTTP/1.1\r\n")?;
+    if target.first() != Some(&b'/')
+        || !target.iter().all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#')
+    {
+        return None;
+    }
+    let end = start + target.len();
+    let question = target.iter().position(|&byte| byte == b'?').map_or(end, |at| start + at);
+    Some(CommonRequest { method, start, question, end })
+}
+
+fn field(bytes: &[u8], start: usize, lf: usize) -> Option<Field> {
+    let line = bytes[start..lf].strip_suffix(b"\r")?;
+    let len = line.iter().position(|&byte| !is_token_byte(byte))?;
+    if line[len] != b':' || !(3..=31).contains(&len) {
+        return None;
+    }
+    let (value_start, value_end) = trimmed(bytes, start + len + 1, lf - 1);
+    Some(Field {
+        name: Name::from_bytes(&line[..len]),
+        name_span: Span::between(start, start + len),
+        value: Span::between(value_start, value_end),
+    })
+}
+
+pub(super) fn control_from(bytes: &[u8], from: usize) -> usize {
+    (from..bytes.len()).find(|&at| !is_text_byte(bytes[at])).unwrap_or(bytes.len())
+}
+
+/// What [`Kernel::is_plain_authority`](super::Kernel::is_plain_authority) may say yes to.
+pub(super) fn is_plain_authority(value: &[u8]) -> bool {
+    let colon = value.iter().position(|&byte| byte == b':');
+    let (host, port) = value.split_at(colon.unwrap_or(value.len()));
+    (1..=32).contains(&value.len())
+        && !host.is_empty()
+        && host.iter().all(|&byte| is_reg_name_byte(byte))
+        && port.len() <= 5
+        && port.iter().skip(1).all(u8::is_ascii_digit)
 }
