@@ -307,6 +307,7 @@ fn trailers_are_refused_on_the_way_out_too() {
         assert_eq!(out, LAST_CHUNK, "{why}: the body ends without it");
     }
     assert!(TrailerWriter::new(&mut &mut [0; 4][..]).unwrap_err().is_full());
+    assert!(TrailerWriter::new(&mut &mut [0; 5][..]).is_ok(), "exactly the end of a body");
 }
 
 proptest! {

@@ -197,6 +197,10 @@ fn every_size_of_output_is_full_or_enough() {
     let mut out = Vec::new().limit(whole.len());
     encode(&mut out).unwrap();
     assert_eq!(out.into_inner(), whole, "the exact size is enough");
+    assert!(
+        start.encode(&mut Vec::new().limit(START_BYTES_MAX), None).is_ok(),
+        "so is what the start asks for"
+    );
 }
 
 #[test]
