@@ -22,6 +22,12 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
+    /// Replaces the value; for gauges measured elsewhere. Only the owning core may call this.
+    #[inline]
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
     /// The value as last stored.
     #[inline]
     pub(crate) fn value(&self) -> u64 {
@@ -54,6 +60,14 @@ pub(crate) struct Counters {
     pub(crate) polls: Counter,
     /// Wakes and messages that came from other threads.
     pub(crate) mail: Counter,
+    /// Calls made by the mesh, to this core as well.
+    pub(crate) calls_made: Counter,
+    /// Calls of the mesh run here.
+    pub(crate) calls_served: Counter,
+    /// Calls made whose answer was not taken yet, as of the end of the last turn.
+    pub(crate) calls_pending: Counter,
+    /// Leases of this core's pool alive, as of the end of the last turn.
+    pub(crate) leases_out: Counter,
     /// Buffers lent to the kernel now.
     pub(crate) lent: Counter,
     /// Accepts that met a full descriptor table or no memory, and backed off.

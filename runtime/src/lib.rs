@@ -32,16 +32,21 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+pub mod blocking;
 pub mod buf;
 mod counters;
 mod driver;
 mod executor;
 mod launch;
 pub(crate) mod mailbox;
+pub mod mesh;
 pub mod net;
 pub mod shutdown;
+pub mod signal;
+pub mod stats;
+mod sync;
 pub mod time;
 
 pub use crate::driver::DriverKind;
 pub use crate::executor::{JoinError, JoinHandle, core_count, core_id, spawn, try_core_id, yield_now};
-pub use crate::launch::{Builder, CoreId, DriverChoice, RingFlags, Runtime, RuntimeInfo, block_on};
+pub use crate::launch::{Builder, CoreId, DriverChoice, Handle, RingFlags, Runtime, RuntimeInfo, block_on};

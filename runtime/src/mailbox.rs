@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use crate::counters::Counters;
 use crate::driver::Bell;
 use crate::launch::CoreId;
+use crate::sync::doorbell::Doorbell;
 
 /// Something another thread wants done on a core.
 pub(crate) enum Mail {
@@ -33,8 +34,8 @@ pub(crate) struct CoreShared {
     pub(crate) counters: CachePadded<Counters>,
     /// Bounded by what fills it: each task is in here at most once, each mesh caller has a limit.
     mail: SegQueue<Mail>,
-    /// True from the first message of a batch until the core looks.
-    rung: CachePadded<AtomicBool>,
+    /// Says to whoever leaves something whether the driver must be woken.
+    doorbell: CachePadded<Doorbell>,
     /// Set once the core takes no more mail.
     closed: AtomicBool,
     /// Wakes the core's driver out of its sleep.
@@ -48,7 +49,7 @@ impl CoreShared {
             count,
             counters: CachePadded::new(Counters::default()),
             mail: SegQueue::new(),
-            rung: CachePadded::new(AtomicBool::new(false)),
+            doorbell: CachePadded::new(Doorbell::new()),
             closed: AtomicBool::new(false),
             bell,
         })
@@ -77,20 +78,24 @@ impl CoreShared {
         self.ring();
     }
 
-    /// Rings the doorbell unless it has rung since the core last looked.
+    /// Rings the doorbell, and wakes the driver unless somebody did since the core last looked.
     pub(crate) fn ring(&self) {
-        // AcqRel on one atomic for both sides: whoever reads `true` here put its message in
-        // before the core's swap to `false`, and that swap reads what was released here.
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if self.doorbell.ring() {
             self.bell.ring();
         }
     }
 
     /// True if somebody rang since the last call. The core calls this once a turn, before it
-    /// drains; a relaxed load keeps the quiet case free of a read-modify-write.
+    /// looks into its mail and its rings.
     #[inline]
     pub(crate) fn take_rung(&self) -> bool {
-        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+        self.doorbell.answer()
+    }
+
+    /// True if somebody rang since the core last looked: it must not sleep.
+    #[inline]
+    pub(crate) fn is_rung(&self) -> bool {
+        self.doorbell.is_rung()
     }
 
     /// The next message, on the core's thread.

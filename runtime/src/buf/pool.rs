@@ -197,6 +197,12 @@ pub(crate) fn trim() {
     });
 }
 
+/// Leases of this thread's pool alive, wherever they are.
+#[inline]
+pub(crate) fn leases_out() -> u64 {
+    POOL.with(|pool| pool.leases_in_use() as u64)
+}
+
 /// What the calling thread's pool has done.
 ///
 /// ```

@@ -26,7 +26,9 @@ pub(crate) use self::join::spawn_scoped;
 
 use crate::launch::CoreId;
 use crate::mailbox::{CoreShared, Mail};
+use crate::mesh::Mesh;
 use crate::time::wheel::{Fired, Wheel};
+use crate::{blocking, buf};
 
 /// Task polls in one turn at most.
 ///
@@ -59,6 +61,12 @@ enum Phase {
     Stopping,
 }
 
+/// What a core has together with the other cores of its runtime.
+pub(crate) struct Common {
+    pub(crate) mesh: Mesh,
+    pub(crate) blocking: Arc<blocking::Pool>,
+}
+
 /// Everything one core owns.
 pub(crate) struct Core {
     pub(crate) shared: Arc<CoreShared>,
@@ -70,8 +78,6 @@ pub(crate) struct Core {
     clock: Cell<Instant>,
     pub(crate) wheel: RefCell<Wheel>,
     drain_waiters: RefCell<Slab<Waker>>,
-    /// Run once a turn in which the doorbell had rung. Registered at start, never removed.
-    hooks: RefCell<Vec<Rc<dyn Fn()>>>,
     phase: Cell<Phase>,
     main_ended: Cell<bool>,
     in_turn: Cell<bool>,
@@ -79,8 +85,8 @@ pub(crate) struct Core {
     nudged: Cell<bool>,
     /// How to tell the driver, if its loop does not turn by itself after every sleep.
     nudge: OnceCell<Waker>,
-    /// Every core of the runtime, this one among them, by number.
-    peers: OnceCell<Arc<[Arc<CoreShared>]>>,
+    /// What it has together with the other cores; set before the loop begins.
+    common: OnceCell<Common>,
     pub(crate) driver: crate::driver::Local,
 }
 
@@ -95,13 +101,12 @@ impl Core {
             clock: Cell::new(now),
             wheel: RefCell::new(Wheel::new(now)),
             drain_waiters: RefCell::new(Slab::new()),
-            hooks: RefCell::new(Vec::new()),
             phase: Cell::new(Phase::Running),
             main_ended: Cell::new(false),
             in_turn: Cell::new(false),
             nudged: Cell::new(false),
             nudge: OnceCell::new(),
-            peers: OnceCell::new(),
+            common: OnceCell::new(),
             driver,
         })
     }
@@ -186,15 +191,20 @@ impl Core {
         self.clock.set(begin);
         self.in_turn.set(true);
         self.nudged.set(false);
-        if self.shared.take_rung() {
+        let rung = self.shared.take_rung();
+        if rung {
             self.take_mail();
         }
+        self.mesh().turn_begins(rung);
         self.fire_timers(begin);
         self.run_ready();
+        let calls_left = self.mesh().turn_ends();
         self.in_turn.set(false);
 
         let counters = &self.shared.counters;
         counters.turns.add(1);
+        counters.leases_out.set(buf::leases_out());
+        counters.calls_pending.set(self.mesh().calls_pending() as u64);
         let spent = begin.elapsed();
         counters.user_ns.add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX));
 
@@ -206,7 +216,9 @@ impl Core {
             // the next turn.
             return Turn::Again;
         }
-        if !self.ready.borrow().is_empty() {
+        // The bell may have rung after this turn looked and before the task of the driver that runs
+        // in a turn took the wake back.
+        if calls_left || self.shared.is_rung() || !self.ready.borrow().is_empty() {
             return Turn::Again;
         }
         Turn::Park(self.wheel.borrow().next_deadline())
@@ -225,14 +237,6 @@ impl Core {
         }
         if self.shared.depth() > 0 {
             self.shared.ring();
-        }
-        for index in 0.. {
-            // Borrowed one at a time: a hook may spawn, which may register another hook.
-            let hook = self.hooks.borrow().get(index).cloned();
-            match hook {
-                Some(hook) => hook(),
-                None => break,
-            }
         }
     }
 
@@ -292,18 +296,24 @@ impl Core {
         self.in_turn.set(false);
     }
 
-    pub(crate) fn set_peers(&self, peers: Arc<[Arc<CoreShared>]>) {
-        self.peers.get_or_init(|| peers);
+    /// Joins the other cores of the runtime. Once, before the loop begins.
+    pub(crate) fn join(&self, common: Common) {
+        self.common.get_or_init(|| common);
     }
 
-    /// Every core of this runtime, by number.
-    pub(crate) fn peers(&self) -> &Arc<[Arc<CoreShared>]> {
-        self.peers.get().expect("set before the core runs")
+    fn common(&self) -> &Common {
+        self.common.get().unwrap_or_else(|| unreachable!("a core joins before it runs"))
     }
 
-    /// Registers work for turns in which the doorbell had rung.
-    pub(crate) fn add_hook(&self, hook: Rc<dyn Fn()>) {
-        self.hooks.borrow_mut().push(hook);
+    /// This core's end of the mesh.
+    #[inline]
+    pub(crate) fn mesh(&self) -> &Mesh {
+        &self.common().mesh
+    }
+
+    /// The pool that the cores of this runtime share.
+    pub(crate) fn blocking(&self) -> &blocking::Pool {
+        &self.common().blocking
     }
 
     /// Wakes `waker` in the next turn, after the driver has looked at completions.

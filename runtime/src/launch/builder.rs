@@ -12,9 +12,13 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use super::info::RuntimeInfo;
 use super::run::Ready;
 use super::{CoreId, DriverChoice};
+use crate::blocking;
 use crate::driver::{DriverKind, Findings};
-use crate::executor::{Core, spawn};
+use crate::executor::{Common, Core, spawn};
 use crate::mailbox::CoreShared;
+use crate::mesh::{Mesh, Seat, connect};
+use crate::signal;
+use crate::stats::CoreStats;
 use crate::time::sleep;
 
 /// Leases in use per core, in bytes, if nothing else is said: 256 MiB. Four thousand connections
@@ -43,11 +47,18 @@ pub struct Builder {
     pub(super) driver: DriverChoice,
     pin: bool,
     pub(super) lease_bytes_max: usize,
+    pub(super) blocking: blocking::Limits,
 }
 
 impl Default for Builder {
     fn default() -> Builder {
-        Builder { cores: None, driver: DriverChoice::Auto, pin: true, lease_bytes_max: LEASE_BYTES_MAX }
+        Builder {
+            cores: None,
+            driver: DriverChoice::Auto,
+            pin: true,
+            lease_bytes_max: LEASE_BYTES_MAX,
+            blocking: blocking::Limits::default(),
+        }
     }
 }
 
@@ -83,6 +94,19 @@ impl Builder {
         self
     }
 
+    /// Threads for [blocking work](crate::blocking) at most, shared by all cores. Default
+    /// [`blocking::THREADS_MAX`]. They are started when there is such work. At the bound jobs
+    /// wait, [`blocking::QUEUE_MAX`] of them at most.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[track_caller]
+    pub fn blocking_threads(mut self, threads: usize) -> Builder {
+        assert!(threads > 0, "blocking work needs a thread");
+        self.blocking.threads_max = threads;
+        self
+    }
+
     /// Starts one thread per core, each of which runs `f`; returns once all are up.
     ///
     /// A core ends when its future ends. What it spawned and did not await is dropped then.
@@ -96,6 +120,8 @@ impl Builder {
     {
         let cpus = allowed_cpus();
         let count = self.cores.unwrap_or(cpus.len());
+        // Here, not on a core: the pool's threads run on the CPUs this thread may run on.
+        let blocking = Arc::new(blocking::Pool::new(self.blocking));
         let f = Arc::new(f);
         let mut starting = Vec::with_capacity(count);
         for index in 0..count {
@@ -119,8 +145,8 @@ impl Builder {
         }
         let cores: Arc<[Arc<CoreShared>]> = shared.into();
         let mut threads = Vec::with_capacity(count);
-        for core in starting {
-            let _ended = core.go.send(Arc::clone(&cores));
+        for (core, seat) in starting.into_iter().zip(connect(&cores)) {
+            let _ended = core.go.send((seat, Arc::clone(&blocking)));
             threads.push(core.thread);
         }
         Ok(Runtime { info, cores, threads })
@@ -131,7 +157,7 @@ impl Builder {
 struct Starting {
     thread: thread::JoinHandle<io::Result<()>>,
     up: mpsc::Receiver<io::Result<Up>>,
-    go: mpsc::Sender<Arc<[Arc<CoreShared>]>>,
+    go: mpsc::Sender<(Seat, Arc<blocking::Pool>)>,
 }
 
 /// What a core tells when its driver is open.
@@ -159,6 +185,10 @@ impl Starting {
         let (driver, lease_bytes_max) = (builder.driver, builder.lease_bytes_max);
         let thread = thread::Builder::new().name(format!("corelane-{id}")).spawn(move || {
             let cpu = cpu.filter(|&cpu| pin_to(cpu));
+            if let Err(error) = signal::block_in_this_thread() {
+                let _gone = tell_up.send(Err(error));
+                return Ok(());
+            }
             let ready = match Ready::open(id, count, driver, lease_bytes_max) {
                 Ok(ready) => ready,
                 Err(error) => {
@@ -169,8 +199,8 @@ impl Starting {
             let (kind, findings, shared) = (ready.kind(), ready.findings.clone(), ready.shared());
             let _gone = tell_up.send(Ok(Up { kind, findings, cpu, shared }));
             // Nobody to say go: another core could not start.
-            let Ok(peers) = wait_for_go.recv() else { return Ok(()) };
-            match ready.run_main(peers, || f(id)) {
+            let Ok((seat, blocking)) = wait_for_go.recv() else { return Ok(()) };
+            match ready.run_main(Common { mesh: Mesh::new(seat), blocking }, || f(id)) {
                 Err(error) if error.is_panic() => Err(io::Error::other(format!("core {id}: {error}"))),
                 // Stopped while its first task still ran: that is what was asked for.
                 _ => Ok(()),
@@ -220,25 +250,26 @@ impl Runtime {
         &self.info
     }
 
+    /// The figures of every core, in their order, as of a moment ago. Asks no core and may be called as
+    /// often as one likes.
+    pub fn core_stats(&self) -> Vec<CoreStats> {
+        self.cores.iter().map(|core| CoreStats::of(core)).collect()
+    }
+
+    /// What another thread needs to shut the runtime down.
+    pub fn handle(&self) -> Handle {
+        Handle { cores: Arc::clone(&self.cores) }
+    }
+
     /// First step: asks every core to [drain](crate::shutdown). Second step: cores that still run
     /// after `grace` are stopped, their tasks dropped. Returns at once; [`join`](Self::join) waits.
     pub fn shutdown(&self, grace: Duration) {
-        for core in self.cores.iter() {
-            core.post(Box::new(move || {
-                Core::with(Core::start_draining);
-                drop(spawn(async move {
-                    sleep(grace).await;
-                    Core::with(Core::stop);
-                }));
-            }));
-        }
+        self.handle().shutdown(grace);
     }
 
     /// Stops every core at once. Returns at once; [`join`](Self::join) waits.
     pub fn shutdown_now(&self) {
-        for core in self.cores.iter() {
-            core.post(Box::new(|| Core::with(Core::stop)));
-        }
+        self.handle().shutdown_now();
     }
 
     /// Waits until every core has ended.
@@ -271,5 +302,40 @@ impl Drop for Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// Shuts a [`Runtime`] down from any thread. Does nothing once it has ended.
+#[derive(Clone)]
+pub struct Handle {
+    cores: Arc<[Arc<CoreShared>]>,
+}
+
+impl Handle {
+    /// First step: asks every core to [drain](crate::shutdown). Second step: cores that still run
+    /// after `grace` are stopped, their tasks dropped. Returns at once; [`Runtime::join`] waits.
+    pub fn shutdown(&self, grace: Duration) {
+        for core in self.cores.iter() {
+            core.post(Box::new(move || {
+                Core::with(Core::start_draining);
+                drop(spawn(async move {
+                    sleep(grace).await;
+                    Core::with(Core::stop);
+                }));
+            }));
+        }
+    }
+
+    /// Stops every core at once. Returns at once; [`Runtime::join`] waits.
+    pub fn shutdown_now(&self) {
+        for core in self.cores.iter() {
+            core.post(Box::new(|| Core::with(Core::stop)));
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("cores", &self.cores.len()).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ mod run;
 
 use std::fmt;
 
-pub use self::builder::{Builder, Runtime};
+pub use self::builder::{Builder, Handle, Runtime};
 pub use self::info::{RingFlags, RuntimeInfo};
 pub use self::run::block_on;
 

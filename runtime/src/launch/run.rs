@@ -10,10 +10,12 @@ use std::task::{Context, Poll, Waker};
 
 use super::builder::Builder;
 use super::{CoreId, DriverChoice};
+use crate::blocking;
 use crate::buf;
 use crate::driver::{Bell, DriverKind, Findings, Prepared};
-use crate::executor::{Core, JoinError, JoinHandle, spawn, spawn_scoped};
+use crate::executor::{Common, Core, JoinError, JoinHandle, spawn, spawn_scoped};
 use crate::mailbox::CoreShared;
+use crate::mesh::{Mesh, connect};
 
 /// Runs a future on one core on the calling thread: for tests, examples and tools. Tasks that are
 /// not finished when the future ends are dropped.
@@ -64,11 +66,11 @@ impl Ready {
     /// Runs the core until its first task ends, which is what `first` starts.
     pub(super) fn run<T>(
         self,
-        peers: Arc<[Arc<CoreShared>]>,
+        common: Common,
         first: impl FnOnce(&Core) -> JoinHandle<T>,
     ) -> Result<T, JoinError> {
         let Ready { prepared, core, .. } = self;
-        core.set_peers(peers);
+        core.join(common);
         let outcome = core.enter(|| {
             let mut first = first(&core);
             prepared.run(&core);
@@ -79,21 +81,21 @@ impl Ready {
             }
         });
         core.shared.close();
-        core.enter(|| core.drop_tasks());
+        core.enter(|| {
+            core.drop_tasks();
+            // Last: the tasks dropped just now may have owed answers to other cores.
+            core.mesh().leave();
+        });
         buf::trim();
         outcome
     }
 
     /// As [`run`](Self::run), for a future that is made on the core.
-    pub(super) fn run_main<F>(
-        self,
-        peers: Arc<[Arc<CoreShared>]>,
-        main: impl FnOnce() -> F,
-    ) -> Result<(), JoinError>
+    pub(super) fn run_main<F>(self, common: Common, main: impl FnOnce() -> F) -> Result<(), JoinError>
     where
         F: Future<Output = ()> + 'static,
     {
-        self.run(peers, |_| {
+        self.run(common, |_| {
             let main = main();
             spawn(async move {
                 let _end = EndOfMain;
@@ -124,8 +126,10 @@ impl Builder {
     #[track_caller]
     pub fn block_on<F: Future>(self, future: F) -> io::Result<F::Output> {
         let ready = Ready::open(CoreId::new(0), 1, self.driver, self.lease_bytes_max)?;
-        let peers = Arc::from(vec![ready.shared()]);
-        let outcome = ready.run(peers, |core| {
+        let mesh = connect(&[ready.shared()]).pop().map(Mesh::new);
+        let Some(mesh) = mesh else { unreachable!("one core has one seat") };
+        let blocking = Arc::new(blocking::Pool::new(self.blocking));
+        let outcome = ready.run(Common { mesh, blocking }, |core| {
             let future = async move {
                 let _end = EndOfMain;
                 future.await

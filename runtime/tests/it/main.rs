@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::cast_possible_truncation, reason = "tests")]
 
+mod blocking;
 mod echo;
+mod mesh;
+mod signal;
+mod stats;
 mod support;

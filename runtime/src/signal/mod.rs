@@ -1,0 +1,187 @@
+//! Signals that end the process: SIGTERM, SIGINT and SIGHUP.
+//!
+//! A signal is taken by whichever thread does not block it. The threads a
+//! [`Runtime`](crate::Runtime) starts all block these three, so that no handler ever runs on a core.
+//! The program blocks them in its first thread as well, with [`Signals::block`], and waits for them
+//! there. [`drain_on_signal`] does the usual thing: the first signal drains, the second ends at once.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use corelane_runtime::{Runtime, signal::{Signals, drain_on_signal}};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let signals = Signals::block()?;
+//!     let runtime = Runtime::builder().start(|_core| async { /* serve until drained */ })?;
+//!     drain_on_signal(runtime, signals, Duration::from_secs(30))
+//! }
+//! ```
+//!
+//! A child process inherits blocked signals across `exec`, and would then ignore SIGTERM for ever:
+//! [`unblock_in_child`] is for every [`Command`] that is spawned by such a thread.
+
+mod sys;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::{
+    fmt, io,
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    process::Command,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::Runtime;
+
+/// A request to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Signal {
+    /// SIGTERM: what service managers send.
+    Terminate,
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGHUP: the terminal has gone. A program that reloads its configuration on it waits for
+    /// signals itself, instead of calling [`drain_on_signal`].
+    Hangup,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Terminate => "SIGTERM",
+            Signal::Interrupt => "SIGINT",
+            Signal::Hangup => "SIGHUP",
+        })
+    }
+}
+
+/// Blocks the signals in the calling thread, without waiting for them. Threads started by it later
+/// inherit that.
+pub(crate) fn block_in_this_thread() -> io::Result<()> {
+    sys::block()
+}
+
+/// Has the child that `command` will start not inherit the blocked signals.
+///
+/// ```
+/// use corelane_runtime::signal::{Signals, unblock_in_child};
+/// use std::process::Command;
+///
+/// let _signals = Signals::block()?;
+/// let mut command = Command::new("true");
+/// assert!(unblock_in_child(&mut command).status()?.success());
+/// # std::io::Result::Ok(())
+/// ```
+pub fn unblock_in_child(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec only async-signal-safe functions may be called, and nothing may
+    // be allocated: `unblock` fills a set on its stack and calls pthread_sigmask.
+    unsafe { command.pre_exec(sys::unblock) }
+}
+
+/// The right to wait for signals.
+#[derive(Debug)]
+pub struct Signals {
+    /// Readable while a signal is pending for the process.
+    pending: OwnedFd,
+    /// Readable once somebody called [`Interrupter::interrupt`].
+    interrupt: Arc<OwnedFd>,
+}
+
+impl Signals {
+    /// Blocks the signals in the calling thread and in all threads it starts from now on. Call it
+    /// first thing in `main`: a thread that runs already and does not block them would be killed by
+    /// them, and the process with it.
+    ///
+    /// They stay blocked when the value is dropped: then nothing ends the process but SIGKILL and its own will.
+    ///
+    /// # Errors
+    /// If the process is out of descriptors.
+    pub fn block() -> io::Result<Self> {
+        sys::block()?;
+        Ok(Self { pending: sys::pending()?, interrupt: Arc::new(sys::event()?) })
+    }
+
+    /// Waits, blocking the thread, for the next signal. None if the wait was interrupted.
+    ///
+    /// Several signals of one kind that arrive before the wait count once, as signals do.
+    ///
+    /// # Errors
+    /// None are known of; what the kernel says is handed on.
+    pub fn wait(&self) -> io::Result<Option<Signal>> {
+        self.wait_until(None)
+    }
+
+    /// As [`wait`](Self::wait), for `longest` at most. None also when the time has passed.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(&self, longest: Duration) -> io::Result<Option<Signal>> {
+        // A time beyond what the clock can tell is for ever.
+        self.wait_until(Instant::now().checked_add(longest))
+    }
+
+    /// Makes a handle by which other threads can end waits.
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter { event: self.interrupt.clone() }
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<Signal>> {
+        loop {
+            match sys::wait(&self.pending, &self.interrupt, deadline)? {
+                sys::Ready::Signal => {
+                    // None if another thread was faster.
+                    if let Some(signal) = sys::take(&self.pending)? {
+                        return Ok(Some(signal));
+                    }
+                }
+                sys::Ready::Interrupted | sys::Ready::Late => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Ends the waits of a [`Signals`] from another thread.
+#[derive(Debug, Clone)]
+pub struct Interrupter {
+    event: Arc<OwnedFd>,
+}
+
+impl Interrupter {
+    /// Ends the wait under way, if any, and every later one.
+    ///
+    /// # Errors
+    /// None are known of; what the kernel says is handed on.
+    pub fn interrupt(&self) -> io::Result<()> {
+        sys::set(&self.event)
+    }
+}
+
+/// Waits until the runtime has ended, draining it at the first signal and ending it at the second.
+///
+/// The first signal calls [`Runtime::shutdown`](crate::Runtime::shutdown) with `grace`, the second
+/// [`Runtime::shutdown_now`](crate::Runtime::shutdown_now). Signals are waited for on a thread of
+/// its own, which has ended when this returns.
+///
+/// # Errors
+/// What [`Runtime::join`](crate::Runtime::join) says, or that the thread could not be started.
+pub fn drain_on_signal(runtime: Runtime, signals: Signals, grace: Duration) -> io::Result<()> {
+    let interrupter = signals.interrupter();
+    let handle = runtime.handle();
+    let waiter = thread::Builder::new().name("corelane-signal".into()).spawn(move || {
+        if let Some(signal) = signals.wait()? {
+            tracing::info!(%signal, ?grace, "draining; a second signal ends at once");
+            handle.shutdown(grace);
+            if let Some(signal) = signals.wait()? {
+                tracing::warn!(%signal, "ending at once");
+                handle.shutdown_now();
+            }
+        }
+        io::Result::Ok(())
+    })?;
+    let ended = runtime.join();
+    interrupter.interrupt()?;
+    let waited = waiter.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
+    ended.and(waited)
+}
