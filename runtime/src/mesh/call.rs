@@ -58,12 +58,14 @@ where
 /// use corelane_runtime::{block_on, core_id, mesh, yield_now};
 /// use std::rc::Rc;
 ///
-/// let answer = block_on(mesh::call_async(core_id(), || async {
-///     let not_send = Rc::new(42);
-///     yield_now().await;
-///     *not_send
-/// }));
-/// # let _ = block_on(async { core_id() });
+/// let answer = block_on(async {
+///     let there = mesh::call_async(core_id(), || async {
+///         let not_send = Rc::new(42);
+///         yield_now().await;
+///         *not_send
+///     });
+///     there.await
+/// });
 /// assert_eq!(answer, Ok(42));
 /// ```
 ///

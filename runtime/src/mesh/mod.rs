@@ -6,12 +6,15 @@
 //! needs another core's state goes there, the state stays where it is.
 //!
 //! ```
-//! use corelane_runtime::{Runtime, core_id, mesh};
+//! use corelane_runtime::{Runtime, core_id, mesh, shutdown};
 //!
 //! let runtime = Runtime::builder().cores(Some(2)).pin(false).start(|core| async move {
 //!     if core.index() == 0 {
 //!         let answers = mesh::broadcast(|| core_id().index()).await;
 //!         assert_eq!(answers, [Ok(0), Ok(1)]);
+//!         mesh::broadcast(shutdown::drain).await;
+//!     } else {
+//!         shutdown::draining().await;
 //!     }
 //! })?;
 //! runtime.join()?;

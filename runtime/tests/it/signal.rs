@@ -28,6 +28,9 @@ struct Server {
 impl Server {
     /// Starts the child and waits until its cores run.
     fn start(behaviour: &str) -> Self {
+        // The child inherits it. It calls this itself, too, but not in its main thread: that is the
+        // harness's, which would take the signals and die of them.
+        let _signals = Signals::block().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "signal::the_child", "--ignored", "--nocapture"])
             .env(CHILD, behaviour)
