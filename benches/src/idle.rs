@@ -119,7 +119,7 @@ fn measure(subject: &Subject, connections: usize) -> io::Result<ServerResult> {
     let idle = settled(server.id())?;
     // A server that had closed some of them would look frugal.
     let alive =
-        open.iter_mut().filter_map(|stream| exchange(stream, &request, &mut checker.clone()).ok()).count();
+        open.iter_mut().filter_map(|stream| exchange(stream, &request, &mut checker.clone(), 1).ok()).count();
     Ok(ServerResult {
         server: subject.name(),
         before_bytes: before,
@@ -141,7 +141,7 @@ fn open(
         .map(|_| {
             let mut stream = TcpStream::connect(address)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            exchange(&mut stream, request, &mut checker.clone())?;
+            exchange(&mut stream, request, &mut checker.clone(), 1)?;
             bar.inc(1);
             Ok(stream)
         })

@@ -79,13 +79,13 @@ pub fn request(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// Sends one request over `stream` and reads its whole answer.
+/// Sends `batch`, which holds `count` requests, over `stream` and reads their answers.
 ///
 /// # Errors
-/// If the answer is not the expected one.
-pub fn exchange(stream: &mut TcpStream, request: &[u8], checker: &mut Checker) -> io::Result<()> {
-    stream.write_all(request)?;
-    let mut input = Vec::new();
+/// If an answer is not the expected one, or there are more of them than requests.
+pub fn exchange(stream: &mut TcpStream, batch: &[u8], checker: &mut Checker, count: usize) -> io::Result<()> {
+    stream.write_all(batch)?;
+    let (mut input, mut answers) = (Vec::new(), 0);
     let mut buffer = [0; 4096];
     loop {
         let length = stream.read(&mut buffer)?;
@@ -94,8 +94,14 @@ pub fn exchange(stream: &mut TcpStream, request: &[u8], checker: &mut Checker) -
         }
         input.extend_from_slice(&buffer[..length]);
         let taken = checker.take(&input).map_err(io::Error::other)?;
-        if taken.answers > 0 {
-            return Ok(());
+        answers += taken.answers;
+        input.drain(..taken.bytes);
+        if answers >= count {
+            return if answers == count && input.is_empty() {
+                Ok(())
+            } else {
+                Err(io::Error::other("an answer too many"))
+            };
         }
     }
 }
@@ -103,7 +109,7 @@ pub fn exchange(stream: &mut TcpStream, request: &[u8], checker: &mut Checker) -
 fn ask(address: SocketAddr, path: &str, body: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    exchange(&mut stream, &request(path), &mut Checker::new(Some(body.as_bytes().to_vec())))
+    exchange(&mut stream, &request(path), &mut Checker::new(Some(body.as_bytes().to_vec())), 1)
 }
 
 /// A loopback port nobody listens on now. Another process could take it before the server does; then the start fails.

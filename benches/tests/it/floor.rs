@@ -1,12 +1,12 @@
 //! The floor gives an answer to each head, however the heads come.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use corelane_benches::answer::Checker;
-use corelane_benches::server::{Server, free_address, request};
+use corelane_benches::server::{Server, exchange, free_address, request};
 
 const BODY: &str = "Hello, World!";
 
@@ -24,20 +24,8 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// Reads until `count` right answers have come, and no byte more.
-fn read_answers(stream: &mut TcpStream, count: usize) {
-    let mut checker = Checker::new(Some(BODY.as_bytes().to_vec()));
-    let (mut input, mut answers) = (Vec::new(), 0);
-    let mut buffer = [0; 4096];
-    while answers < count {
-        let length = stream.read(&mut buffer).unwrap();
-        assert_ne!(length, 0, "closed after {answers} of {count} answers");
-        input.extend_from_slice(&buffer[..length]);
-        let taken = checker.take(&input).unwrap();
-        answers += taken.answers;
-        input.drain(..taken.bytes);
-    }
-    assert_eq!((answers, input.len()), (count, 0), "an answer too many");
+fn ask(stream: &mut TcpStream, batch: &[u8], count: usize) {
+    exchange(stream, batch, &mut Checker::new(Some(BODY.as_bytes().to_vec())), count).unwrap();
 }
 
 #[test]
@@ -46,8 +34,7 @@ fn pipelined_heads_are_all_answered() {
     let mut stream = connect(&server);
     // More than one receive can bring, so that answers leave in several sends.
     let count = 500;
-    stream.write_all(&request("/plaintext").repeat(count)).unwrap();
-    read_answers(&mut stream, count);
+    ask(&mut stream, &request("/plaintext").repeat(count), count);
 }
 
 #[test]
@@ -58,8 +45,7 @@ fn heads_cut_anywhere_are_answered_once() {
     for cut in 1..head.len() {
         stream.write_all(&head[..cut]).unwrap();
         std::thread::sleep(Duration::from_millis(1));
-        stream.write_all(&head[cut..]).unwrap();
-        read_answers(&mut stream, 1);
+        ask(&mut stream, &head[cut..], 1);
     }
 }
 
@@ -71,7 +57,6 @@ fn it_outlives_clients_that_leave() {
         connect(&server).write_all(&request("/").repeat(8)).unwrap();
     }
     let mut stream = connect(&server);
-    stream.write_all(&request("/")).unwrap();
-    read_answers(&mut stream, 1);
+    ask(&mut stream, &request("/"), 1);
     assert!(server.is_running());
 }
