@@ -14,7 +14,7 @@ use std::process::{Child, Command};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Pins the calling thread to `core`. Threads and processes it starts from then on inherit this.
 ///
@@ -27,6 +27,19 @@ pub fn pin_thread(core: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The first two cores this process may run on: one for servers, one for the load.
+///
+/// # Errors
+/// If there are fewer than two: load and server on one core would measure each other.
+pub fn two_cores() -> io::Result<(usize, usize)> {
+    let allowed = sched_getaffinity(None)?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    cores
+        .next()
+        .zip(cores.next())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "a comparison needs two cores"))
 }
 
 /// Starts `command` pinned to `core` from its first instruction on.
