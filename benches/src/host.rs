@@ -4,7 +4,8 @@
 //! use corelane_benches::host;
 //!
 //! host::raise_descriptor_limit(64)?;
-//! let mut child = host::spawn_pinned(&mut std::process::Command::new("true"), 0)?;
+//! let core = host::cores()?[0];
+//! let mut child = host::spawn_pinned(&mut std::process::Command::new("true"), core)?;
 //! assert!(child.wait()?.success());
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -29,17 +30,24 @@ pub fn pin_thread(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// The first two cores this process may run on: one for servers, one for the load.
+/// The cores this process may run on, lowest first: in a container they need not begin at 0.
 ///
 /// # Errors
-/// If there are fewer than two: load and server on one core would measure each other.
-pub fn two_cores() -> io::Result<(usize, usize)> {
+/// If the kernel does not say.
+pub fn cores() -> io::Result<Vec<usize>> {
     let allowed = sched_getaffinity(None)?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-    cores
-        .next()
-        .zip(cores.next())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "a comparison needs two cores"))
+    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
+}
+
+/// The first two of [`cores`]: one for servers, one for the load.
+///
+/// # Errors
+/// If there are fewer: load and server on one core would measure each other.
+pub fn two_cores() -> io::Result<(usize, usize)> {
+    match cores()?[..] {
+        [server, load, ..] => Ok((server, load)),
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison needs two cores")),
+    }
 }
 
 /// Starts `command` pinned to `core` from its first instruction on.
