@@ -35,6 +35,7 @@
 pub mod blocking;
 pub mod buf;
 mod counters;
+pub mod descriptors;
 mod driver;
 mod executor;
 mod launch;

@@ -35,6 +35,16 @@ pub fn count_request() {
     Core::with(|core| core.shared.counters.requests.add(1));
 }
 
+/// Counts a panic that the layer above caught itself, on the core where it happened, such as that of a handler
+/// whose connection goes on. Panics that end a task are counted by the runtime.
+///
+/// # Panics
+/// If called outside a runtime.
+#[track_caller]
+pub fn count_panic() {
+    Core::with(|core| core.shared.counters.panics.add(1));
+}
+
 /// The figures of the core this is called on.
 ///
 /// # Panics
@@ -80,7 +90,7 @@ pub struct CoreStats {
     pub polls: u64,
     /// Tasks spawned.
     pub spawned: u64,
-    /// Tasks that ended by a panic, calls from other cores included.
+    /// Panics: tasks that ended by one, calls from other cores included, and those told to [`count_panic`].
     pub panics: u64,
     /// Messages and wakes that came from other threads.
     pub mail: u64,

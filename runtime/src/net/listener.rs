@@ -67,14 +67,7 @@ impl TcpListener {
     /// # Panics
     /// If the caller is not on a core.
     pub fn bind(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        sockopt::set_socket_reuseaddr(&fd, true)?;
-        sockopt::set_socket_reuseport(&fd, options.reuse_port)?;
-        inherited(&fd, options)?;
-        bind(&fd, &address)?;
-        listen(&fd, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-        Ok(TcpListener { listener: Listener::adopt(fd)? })
+        Ok(TcpListener { listener: Listener::adopt(bind_tcp(address, options)?)? })
     }
 
     /// Takes over a listening socket of the standard library, such as one inherited from a
@@ -157,6 +150,27 @@ impl UnixListener {
     pub fn close(&self) {
         self.listener.close();
     }
+}
+
+/// Binds and listens off any core: for a program that makes the listeners of its cores before they
+/// start, so that an address that cannot be had is an error of the start. Each core then takes its
+/// own over with [`TcpListener::from_std`].
+///
+/// # Errors
+/// As [`TcpListener::bind`].
+pub fn listen_std(address: SocketAddr, options: &ListenOptions) -> io::Result<std::net::TcpListener> {
+    Ok(bind_tcp(address, options)?.into())
+}
+
+fn bind_tcp(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&fd, true)?;
+    sockopt::set_socket_reuseport(&fd, options.reuse_port)?;
+    inherited(&fd, options)?;
+    bind(&fd, &address)?;
+    listen(&fd, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(fd)
 }
 
 struct Listener {

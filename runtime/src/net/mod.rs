@@ -38,7 +38,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 pub use self::duplex::duplex;
-pub use self::listener::{ListenOptions, TcpListener, UnixListener};
+pub use self::listener::{ListenOptions, TcpListener, UnixListener, listen_std};
 pub use self::state::CloseHandle;
 pub use self::stream::Stream;
 

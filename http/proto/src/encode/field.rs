@@ -75,6 +75,19 @@ impl<'o, B: BufMut> FieldWriter<'o, B> {
         Ok(())
     }
 
+    /// Appends lines that somebody else has checked, each with its CRLF: a block of fields kept in the form
+    /// they are sent in. Debug builds check that it ends with a line end.
+    ///
+    /// # Errors
+    /// Only [`EncodeError::is_full`].
+    #[inline]
+    pub fn danger_lines(&mut self, lines: &[u8]) -> Result<(), EncodeError> {
+        debug_assert!(lines.is_empty() || lines.ends_with(CRLF), "checked by the caller");
+        self.check_room(lines.len())?;
+        self.out.put_slice(lines);
+        Ok(())
+    }
+
     /// Ends the head with the blank line.
     #[inline]
     pub fn finish(self) {

@@ -6,4 +6,3 @@ mod chunked;
 mod conn;
 mod date;
 mod encode;
-mod head;
