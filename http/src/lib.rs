@@ -36,6 +36,7 @@
 
 pub mod app;
 pub mod body;
+mod conn;
 pub mod extract;
 pub mod handler;
 pub mod middleware;
@@ -44,3 +45,4 @@ pub mod request;
 pub mod respond;
 pub mod response;
 pub mod router;
+pub mod server;

@@ -157,6 +157,15 @@ impl Body {
         matches!(self.kind, Kind::Taken)
     }
 
+    /// The error that the first read will give, if that is known already: a declared length over the limit. A response
+    /// made of such a body is answered with the error while that can still be done.
+    pub(crate) fn refusal(&self) -> Option<BodyError> {
+        match self.kind {
+            Kind::Pull(_, Some(len)) if len > self.left => Some(BodyError::too_large(self.limit)),
+            _ => None,
+        }
+    }
+
     /// The body if all of it is at hand: what the connection writes together with the head.
     #[inline]
     pub(crate) fn take_full(&mut self) -> Option<Chunk> {

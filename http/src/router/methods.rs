@@ -2,12 +2,13 @@
 
 use std::panic::Location;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::Method;
 
 use crate::extract::Needs;
 use crate::handler::{Endpoint, Extractors, Handler, erase};
-use crate::middleware::{Layer, Middleware};
+use crate::middleware::{Deadline, Layer, Middleware};
 use crate::respond::IntoResponse;
 
 /// Handlers of one path by method, with what goes around them. Made by [`get`] and its like, used by
@@ -75,6 +76,12 @@ impl MethodRouter {
     pub fn with(mut self, middleware: impl Middleware) -> MethodRouter {
         self.layers.push(Rc::new(middleware));
         self
+    }
+
+    /// Longest time these handlers may take to respond; then they are dropped and the answer is 504. The same as a
+    /// [`Deadline`] layer.
+    pub fn deadline(self, after: Duration) -> MethodRouter {
+        self.with(Deadline::after(after))
     }
 
     /// Longest request body these handlers take, in bytes, instead of the server's limit (2 MiB). Over it: 413.

@@ -3,9 +3,20 @@
 
 mod support;
 
+use corelane_runtime::DriverChoice;
+
+/// The driver that servers of these tests run on: `CORELANE_TEST_DRIVER`, or the best that works here.
+fn driver() -> DriverChoice {
+    match std::env::var("CORELANE_TEST_DRIVER") {
+        Ok(name) => name.parse().expect("CORELANE_TEST_DRIVER names a driver"),
+        Err(_) => DriverChoice::Auto,
+    }
+}
+
 mod extract;
 mod middleware;
 mod problem;
 mod properties;
 mod respond;
 mod routing;
+mod server;

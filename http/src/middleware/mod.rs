@@ -33,6 +33,8 @@
 //! # });
 //! ```
 
+mod deadline;
+
 use std::rc::Rc;
 
 use corelane_runtime::buf::LocalBoxFuture;
@@ -41,6 +43,8 @@ use crate::handler::Endpoint;
 use crate::request::Request;
 use crate::respond::IntoResponse;
 use crate::response::Response;
+
+pub use deadline::Deadline;
 
 /// A layer around handlers. See the [module](self).
 ///

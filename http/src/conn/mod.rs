@@ -1,0 +1,275 @@
+//! One connection, from accept to close.
+//!
+//! Two paths. On the **fast path** ([`turn`]) a request is parsed, its handler polled once, and the answer encoded,
+//! all in one poll of the connection's task: this is what most requests take, and it allocates nothing. A handler
+//! that has to wait, a body that has not arrived, or an answer that is a stream take the **slow path** ([`drive`]),
+//! whose future lives in a recycled block only while it runs, so that a connection at rest stays small.
+//!
+//! What the bytes mean is decided by [`ServerConn`]; this module owns the socket, the buffers and the deadlines.
+
+mod answer;
+mod drive;
+mod input;
+mod output;
+mod turn;
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+use corelane_http_proto::conn::{ConnLimits, ServerConn, Waiting};
+use corelane_http_proto::date::DateCache;
+use corelane_runtime::buf::{LocalBoxFuture, PoolExhausted};
+use corelane_runtime::net::{PeerAddr, Shutdown, Stream};
+use corelane_runtime::time;
+
+use crate::app::AppService;
+use crate::problem::Problem;
+use crate::request::Incoming;
+use crate::response::{IntoResponse, OnUpgrade, StatusCode, Upgraded};
+use crate::server::{Limits, Ticket};
+use answer::Answered;
+use input::Input;
+use output::Output;
+use turn::Turn;
+
+/// Most bytes read and thrown away after the last answer, so that a close does not destroy it on its way.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// Longest wait for a peer to take notice that the connection ends.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the connections of one core share.
+pub(crate) struct Shared {
+    pub(crate) service: AppService,
+    pub(crate) limits: Limits,
+    conn_limits: ConnLimits,
+    date: RefCell<DateCache>,
+    /// When the date has to be looked at again.
+    date_due: Cell<Instant>,
+}
+
+impl Shared {
+    pub(crate) fn new(service: AppService, limits: Limits) -> Rc<Shared> {
+        let conn_limits = limits.for_connection();
+        Rc::new(Shared {
+            service,
+            limits,
+            conn_limits,
+            date: RefCell::new(DateCache::new(0)),
+            date_due: Cell::new(time::now()),
+        })
+    }
+
+    /// Brings the cached date up to date: the wall clock is read when the second is over, not for each answer.
+    fn refresh_date(&self) {
+        let now = time::now();
+        if now >= self.date_due.get() {
+            let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.date.borrow_mut().refresh(unix.as_secs());
+            self.date_due.set(now + Duration::from_nanos(1_000_000_000 - u64::from(unix.subsec_nanos())));
+        }
+    }
+}
+
+/// Why a connection ends without another word.
+enum Gone {
+    /// The peer closed, reset, or stalled.
+    Peer,
+    /// No buffer could be had.
+    Buffers,
+}
+
+impl From<io::Error> for Gone {
+    fn from(_: io::Error) -> Gone {
+        Gone::Peer
+    }
+}
+
+impl From<PoolExhausted> for Gone {
+    fn from(_: PoolExhausted) -> Gone {
+        Gone::Buffers
+    }
+}
+
+/// How a connection ends that ends well.
+enum End {
+    /// All is sent; close.
+    Close,
+    /// The peer may still be sending: see [`linger`].
+    Linger,
+    Upgrade(OnUpgrade),
+}
+
+struct Conn {
+    stream: Stream,
+    machine: ServerConn,
+    /// The head being parsed; none while the connection is at rest.
+    head: Option<Incoming>,
+    input: Input,
+    output: Output,
+    shared: Rc<Shared>,
+    peer: PeerAddr,
+    ticket: Ticket,
+    /// What the receive deadline was set for.
+    armed: Waiting,
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) {
+    let mut conn = Conn::new(stream, peer, shared, ticket);
+    match conn.run().await {
+        Ok(End::Close) => {}
+        Ok(End::Linger) => LocalBoxFuture::new(linger(conn)).await,
+        Ok(End::Upgrade(upgrade)) => {
+            let Conn { stream, input, ticket, .. } = conn;
+            stream.set_recv_deadline(None);
+            match input.into_rest() {
+                Ok(unread) => upgrade.serve(Upgraded { stream, unread }).await,
+                Err(_) => no_buffers(),
+            }
+            drop(ticket);
+        }
+        Err(Gone::Peer) => {}
+        Err(Gone::Buffers) => no_buffers(),
+    }
+}
+
+#[cold]
+fn no_buffers() {
+    tracing::warn!("a connection was closed: the core's buffer pool is exhausted");
+}
+
+impl Conn {
+    fn new(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) -> Conn {
+        stream.set_send_stall(Some(shared.limits.write_stall));
+        stream.set_recv_deadline(Some(time::now() + shared.limits.head_timeout));
+        Conn {
+            machine: ServerConn::new(shared.conn_limits),
+            stream,
+            head: None,
+            input: Input::default(),
+            output: Output::default(),
+            shared,
+            peer,
+            ticket,
+            armed: Waiting::Request,
+        }
+    }
+
+    async fn run(&mut self) -> Result<End, Gone> {
+        loop {
+            let turn = poll_fn(|cx| Poll::Ready(self.turn(cx))).await?;
+            match turn {
+                Turn::Receive => {
+                    self.flush().await?;
+                    self.receive().await?;
+                }
+                Turn::Flush => {
+                    self.flush().await?;
+                    self.machine.flushed();
+                }
+                Turn::Wait(pending) => {
+                    let next = LocalBoxFuture::new(self.wait(pending)).await?;
+                    if let Some(end) = next {
+                        self.flush().await?;
+                        return Ok(end);
+                    }
+                }
+                Turn::End(end) => {
+                    self.flush().await?;
+                    return Ok(end);
+                }
+            }
+        }
+    }
+
+    /// Sends everything there is.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        match self.output.take_single() {
+            Some(chunk) => self.stream.send(chunk).await,
+            None => self.stream.send_vectored(self.output.take()).await,
+        }
+    }
+
+    /// Receives the next bytes of a request, or of a body that nobody reads.
+    async fn receive(&mut self) -> Result<(), Gone> {
+        let waiting = self.machine.waiting();
+        let at_rest = waiting == Waiting::Request;
+        if at_rest {
+            self.head = None;
+            if self.ticket.is_draining() {
+                self.machine.close_after_response();
+                return Ok(());
+            }
+        }
+        self.arm(waiting);
+        self.ticket.set_idle(at_rest);
+        let received = self.stream.recv().await;
+        self.ticket.set_idle(false);
+        match received {
+            Ok(lease) if !lease.is_empty() => return Ok(self.input.push(lease)?),
+            Ok(_) => self.machine.handle_eof(),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.machine.handle_timeout(),
+            Err(error) => return Err(error.into()),
+        }
+        // What is wrong with that, the machine says again at its next step.
+        .or(Ok(()))
+    }
+}
+
+impl Conn {
+    /// Sets the deadline of the receives to come, once for each thing waited for: a peer that sends a byte now and
+    /// then does not move it.
+    fn arm(&mut self, waiting: Waiting) {
+        if self.armed == waiting {
+            return;
+        }
+        self.armed = waiting;
+        let limits = &self.shared.limits;
+        let patience = match waiting {
+            Waiting::Request => limits.idle_timeout,
+            Waiting::Head => limits.head_timeout,
+            Waiting::Body | Waiting::Drain | Waiting::Nothing => limits.body_grace,
+        };
+        self.stream.set_recv_deadline(Some(time::now() + patience));
+    }
+}
+
+/// Answers 503 without reading anything, for a connection that there is no room for.
+pub(crate) async fn refuse(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) {
+    let mut conn = Conn::new(stream, peer, shared, ticket);
+    conn.machine.refuse();
+    let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE)
+        .detail("the server has as many connections as it takes");
+    let response = full.into_response().with_header("retry-after", "1");
+    let Ok(Answered::Whole(_)) = conn.answer(response.expect("a valid field"), None) else { return };
+    let end = conn.finish(None, None);
+    if conn.flush().await.is_ok() && matches!(end, Some(End::Linger)) {
+        linger(conn).await;
+    }
+}
+
+/// Closes a connection whose peer may still be sending: a close with bytes unread makes the kernel send a reset, which
+/// can destroy the answer before the peer has read it (RFC 9112 §9.6). So the sending side is shut first, and what
+/// comes is thrown away for a moment.
+async fn linger(conn: Conn) {
+    let Conn { mut stream, ticket, .. } = conn;
+    if stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    stream.set_recv_deadline(Some(time::now() + LINGER_TIMEOUT));
+    let mut left = LINGER_BYTES_MAX;
+    while let Ok(lease) = stream.recv().await {
+        if lease.is_empty() || lease.len() > left {
+            break;
+        }
+        left -= lease.len();
+    }
+    drop(ticket);
+}

@@ -1,0 +1,109 @@
+//! Answers on their way out: heads and small bodies in one lease, large bodies behind it.
+
+use corelane_http_proto::conn;
+use corelane_http_proto::date::DateCache;
+use corelane_http_proto::encode::START_BYTES_MAX;
+use corelane_runtime::buf::{Chunk, Chunks, Lease, PoolExhausted};
+use smallvec::SmallVec;
+
+use crate::response::Headers;
+
+/// Bodies up to this length are copied behind their head, in bytes: a copy of this size costs less than
+/// a second entry of a vectored send.
+const COPIED_BODY_BYTES_MAX: usize = 2048;
+
+/// Room asked of a new lease, in bytes: the answers to a full pipeline of small requests.
+const LEASE_BYTES: usize = 4096;
+
+/// What is to be sent, in order.
+#[derive(Default)]
+pub(super) struct Output {
+    /// Closed pieces. Empty on the common path, where all fits the open one.
+    ready: SmallVec<[Chunk; 2]>,
+    /// Where the next head goes.
+    open: Option<Lease>,
+    /// Bytes in `ready`.
+    ready_bytes: usize,
+}
+
+impl Output {
+    pub(super) fn len(&self) -> usize {
+        self.ready_bytes + self.open.as_ref().map_or(0, |lease| lease.len())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The open lease with at least `room` bytes free.
+    fn room(&mut self, room: usize) -> Result<&mut Lease, PoolExhausted> {
+        let fits = self.open.as_ref().is_some_and(|lease| lease.spare_len() >= room);
+        if !fits {
+            self.close();
+            self.open = Some(Lease::take(room.max(LEASE_BYTES))?);
+        }
+        Ok(self.open.as_mut().expect("just made"))
+    }
+
+    fn close(&mut self) {
+        if let Some(lease) = self.open.take()
+            && !lease.is_empty()
+        {
+            self.ready_bytes += lease.len();
+            self.ready.push(Chunk::Lease(lease));
+        }
+    }
+
+    /// Writes a head.
+    ///
+    /// # Errors
+    /// If no lease can be had, or the fields are longer than the largest one.
+    pub(super) fn head(
+        &mut self,
+        plan: &conn::Response,
+        headers: &Headers,
+        date: &DateCache,
+    ) -> Result<(), PoolExhausted> {
+        let fields = headers.as_wire();
+        let lease = self.room(START_BYTES_MAX + fields.len() + 2)?;
+        let mut writer = plan.start.encode(lease, Some(date)).expect("room was made for the start");
+        writer.danger_lines(fields).expect("and for the fields");
+        writer.finish();
+        Ok(())
+    }
+
+    /// Puts bytes behind what is there: copied if they are few, chained if not.
+    ///
+    /// # Errors
+    /// If no lease can be had.
+    pub(super) fn push(&mut self, chunk: Chunk) -> Result<(), PoolExhausted> {
+        if chunk.len() <= COPIED_BODY_BYTES_MAX {
+            return self.copy(&chunk);
+        }
+        self.close();
+        self.ready_bytes += chunk.len();
+        self.ready.push(chunk);
+        Ok(())
+    }
+
+    /// Copies a few bytes behind what is there.
+    ///
+    /// # Errors
+    /// If no lease can be had.
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> Result<(), PoolExhausted> {
+        self.room(bytes.len())?.extend_from_slice(bytes).expect("room was made");
+        Ok(())
+    }
+
+    /// Everything there is, and nothing is left.
+    pub(super) fn take(&mut self) -> Chunks {
+        self.close();
+        self.ready_bytes = 0;
+        self.ready.drain(..).collect()
+    }
+
+    /// Everything there is if it is in one piece: the common case, which needs no list.
+    pub(super) fn take_single(&mut self) -> Option<Chunk> {
+        if self.ready.is_empty() { self.open.take().map(Chunk::Lease) } else { None }
+    }
+}

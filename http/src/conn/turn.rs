@@ -1,0 +1,189 @@
+//! The fast path: as many requests as are at hand, each from head to encoded answer, in one poll.
+
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use corelane_http_proto::conn::{BodyPlan, ConnError, Next, Step, Waiting};
+use corelane_http_proto::head::BodyFraming;
+use corelane_runtime::buf::{Chunk, LocalBoxFuture};
+use corelane_runtime::stats;
+
+use super::answer::Answered;
+use super::{Conn, End, Gone};
+use crate::body::{Body, Feed};
+use crate::problem::Problem;
+use crate::request::Incoming;
+use crate::response::{IntoResponse, OnUpgrade, Response, StatusCode};
+
+/// What the connection has to do next.
+pub(super) enum Turn {
+    /// Send what there is, then receive.
+    Receive,
+    /// Send what there is, then go on.
+    Flush,
+    /// A request that cannot be finished in this poll.
+    Wait(Pending),
+    /// Send what there is, then end.
+    End(End),
+}
+
+/// A request under way.
+pub(super) struct Pending {
+    pub(super) stage: Stage,
+    /// The connection's end of the request's body, unless all of it was there from the beginning.
+    pub(super) feed: Option<Feed>,
+}
+
+/// How far a request under way has come.
+pub(super) enum Stage {
+    /// The handler waits for something.
+    Handler(LocalBoxFuture<'static, Response>),
+    /// The head of the answer is in the output; the body is a stream.
+    Body(Body, BodyPlan),
+}
+
+impl Conn {
+    /// Works through the input until something has to be waited for.
+    pub(super) fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Gone> {
+        loop {
+            let head = self.head.get_or_insert_with(Incoming::new);
+            match self.machine.handle_input(self.input.bytes(), head.head_mut()) {
+                Ok(Step::Head { consumed, body }) => {
+                    if let Some(turn) = self.request(consumed, body, cx)? {
+                        return Ok(turn);
+                    }
+                }
+                Ok(Step::NeedMore { consumed } | Step::Discard { consumed } | Step::End { consumed }) => {
+                    let more = consumed > 0 && self.input.bytes().len() > consumed;
+                    self.input.skip(consumed);
+                    if !more {
+                        return Ok(Turn::Receive);
+                    }
+                }
+                Ok(Step::AwaitFlush) => return Ok(Turn::Flush),
+                Ok(Step::Over(Next::Linger)) => return Ok(Turn::End(End::Linger)),
+                Ok(Step::Over(_)) => return Ok(Turn::End(End::Close)),
+                Ok(Step::Data { .. } | Step::Trailer { .. } | Step::AwaitResponse) => {
+                    unreachable!("a request is finished before the next step is taken")
+                }
+                Err(error) => return self.refuse(error).map(Turn::End),
+            }
+        }
+    }
+
+    /// Handles the request whose head is in front of the input. `None` if it is done with and the connection goes on.
+    fn request(
+        &mut self,
+        consumed: usize,
+        framing: BodyFraming,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Turn>, Gone> {
+        stats::count_request();
+        let bytes = self.input.take(consumed);
+        let (body, feed) = self.body(framing);
+        let head = self.head.take().expect("the head was just parsed");
+        let request = head.complete(bytes, body, self.peer.clone());
+        let mut handler = self.shared.service.call(request);
+        match poll_handler(&mut handler, cx) {
+            Poll::Ready(response) => self.answered(response, feed),
+            Poll::Pending => Ok(Some(Turn::Wait(Pending { stage: Stage::Handler(handler), feed }))),
+        }
+    }
+
+    /// Encodes an answer whose handler was done at its first poll.
+    fn answered(&mut self, response: Response, feed: Option<Feed>) -> Result<Option<Turn>, Gone> {
+        match self.answer(response, feed.as_ref())? {
+            Answered::Whole(upgrade) => Ok(self.finish(feed, upgrade).map(Turn::End)),
+            Answered::Head(body, plan) => {
+                Ok(Some(Turn::Wait(Pending { stage: Stage::Body(body, plan), feed })))
+            }
+        }
+    }
+
+    /// The body of a request: a view of the input if all of it is there, else the reader's end of a pipe.
+    fn body(&mut self, framing: BodyFraming) -> (Body, Option<Feed>) {
+        let len = match framing {
+            BodyFraming::None | BodyFraming::Length(0) => return (Body::empty(), None),
+            BodyFraming::Length(len) => Some(len),
+            BodyFraming::Chunked => None,
+        };
+        // A body over its limit is refused by the body itself, at the first read: the route knows the limit.
+        // The machine is told to let all pass.
+        let unlimited = self.machine.limit_body(u64::MAX);
+        debug_assert!(unlimited.is_ok(), "no body is longer than u64::MAX");
+        let Some(whole) =
+            len.and_then(|len| usize::try_from(len).ok()).filter(|len| *len <= self.input.bytes().len())
+        else {
+            let (feed, mut body) = Body::pulled(len);
+            body.limit_to(self.shared.limits.body_bytes_max);
+            return (body, Some(feed));
+        };
+        let head = self.head.as_mut().expect("the head was just parsed").head_mut();
+        let data = self.machine.handle_input(self.input.bytes(), head);
+        debug_assert_eq!(data, Ok(Step::Data { skip: 0, len: whole }), "all of the body is there");
+        let view = self.input.take(whole);
+        let end = self.machine.handle_input(&[], head);
+        debug_assert_eq!(end, Ok(Step::End { consumed: 0 }), "and it ends there");
+        let mut body = Body::from(Chunk::from(view));
+        body.limit_to(self.shared.limits.body_bytes_max);
+        (body, None)
+    }
+
+    /// Ends the request at hand. `Some` if the connection ends with it.
+    pub(super) fn finish(&mut self, feed: Option<Feed>, upgrade: Option<OnUpgrade>) -> Option<End> {
+        drop(feed);
+        self.machine.abandon_body();
+        if self.ticket.is_draining() {
+            self.machine.close_after_response();
+        }
+        // The next thing waited for gets a deadline of its own.
+        self.armed = Waiting::Nothing;
+        match self.machine.finish_response() {
+            Next::Request => None,
+            Next::Upgrade => Some(upgrade.map_or(End::Close, End::Upgrade)),
+            Next::Close => Some(End::Close),
+            Next::Linger => Some(End::Linger),
+        }
+    }
+
+    /// Answers what was refused before a handler saw it, and ends the connection.
+    #[cold]
+    fn refuse(&mut self, error: ConnError) -> Result<End, Gone> {
+        if error.is_truncated() || !self.machine.can_respond() {
+            return Ok(End::Close);
+        }
+        match self.answer(refusal(&error), None)? {
+            Answered::Whole(_) => Ok(self.finish(None, None).unwrap_or(End::Close)),
+            Answered::Head(..) => unreachable!("a problem has a whole body"),
+        }
+    }
+}
+
+/// Polls a handler; a panic in it is the answer 500.
+pub(super) fn poll_handler(
+    handler: &mut LocalBoxFuture<'static, Response>,
+    cx: &mut Context<'_>,
+) -> Poll<Response> {
+    match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *handler).poll(cx))) {
+        Ok(polled) => polled,
+        Err(_) => Poll::Ready(panicked()),
+    }
+}
+
+#[cold]
+fn panicked() -> Response {
+    stats::count_panic();
+    Problem::internal().into_response()
+}
+
+/// The answer to what was refused: its status, and the rule that was broken.
+fn refusal(error: &ConnError) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let detail = match error.source() {
+        Some(rule) => rule.to_string(),
+        None => error.to_string(),
+    };
+    Problem::new(status).detail(detail).into_response()
+}

@@ -1,0 +1,49 @@
+//! One core's accept loop, and its end.
+
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+
+use corelane_runtime::net::TcpListener;
+use corelane_runtime::{shutdown, spawn};
+
+use super::{Limits, Registry};
+use crate::app::AppService;
+use crate::conn::{self, Shared};
+
+/// Accepts connections and serves each in a task of its own, until the runtime drains; then waits for the last one.
+pub(super) async fn serve(listener: StdListener, service: AppService, limits: Limits) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => Rc::new(listener),
+        Err(error) => {
+            tracing::error!(%error, "a core cannot take its listener over and serves nothing");
+            return;
+        }
+    };
+    let registry = Registry::new();
+    let shared = Shared::new(service, limits);
+    let accepting = spawn(accept(listener.clone(), shared, registry.clone()));
+    shutdown::draining().await;
+    listener.close();
+    let _ = accepting.await;
+    registry.drain();
+    registry.below(1).await;
+}
+
+async fn accept(listener: Rc<TcpListener>, shared: Rc<Shared>, registry: Rc<Registry>) {
+    let places = shared.limits.connections_per_core;
+    loop {
+        if !shared.limits.refuse_when_full {
+            registry.below(places).await;
+        }
+        // Only a closed listener ends the loop: the runtime waits out a lack of descriptors.
+        let Ok((stream, peer)) = listener.accept().await else { return };
+        let ticket = registry.enter(stream.close_handle());
+        let is_over = registry.len() > places;
+        let shared = shared.clone();
+        if is_over {
+            drop(spawn(conn::refuse(stream, peer, shared, ticket)));
+        } else {
+            drop(spawn(conn::serve(stream, peer, shared, ticket)));
+        }
+    }
+}

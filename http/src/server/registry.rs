@@ -1,0 +1,97 @@
+//! The connections of one core: how many are open, and which may be closed at once when draining.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use corelane_runtime::net::{CloseHandle, Shutdown};
+use slab::Slab;
+
+/// One core's open connections.
+pub(crate) struct Registry {
+    open: RefCell<Slab<Entry>>,
+    draining: Cell<bool>,
+    /// Wakes the accept loop when a place is free, and the drain when the last connection is gone.
+    freed: RefCell<Option<std::task::Waker>>,
+}
+
+struct Entry {
+    close: CloseHandle,
+    idle: Rc<Cell<bool>>,
+}
+
+/// A connection's place in the registry; dropping it gives the place back.
+pub(crate) struct Ticket {
+    registry: Rc<Registry>,
+    key: usize,
+    /// True while the connection waits for a request of which no byte has come.
+    idle: Rc<Cell<bool>>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Rc<Registry> {
+        Rc::new(Registry {
+            open: RefCell::new(Slab::new()),
+            draining: Cell::new(false),
+            freed: RefCell::new(None),
+        })
+    }
+
+    /// Takes a place for a connection.
+    pub(crate) fn enter(self: &Rc<Registry>, close: CloseHandle) -> Ticket {
+        let idle = Rc::new(Cell::new(false));
+        let key = self.open.borrow_mut().insert(Entry { close, idle: idle.clone() });
+        Ticket { registry: self.clone(), key, idle }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// From now on every answer says `Connection: close`, and connections at rest are ended: the shut receive
+    /// side completes their pending receive with an end of stream.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for (_, entry) in self.open.borrow().iter() {
+            if entry.idle.get() {
+                // Fails only for a peer that is gone already, whose connection ends by itself.
+                let _ = entry.close.shutdown(Shutdown::Read);
+            }
+        }
+    }
+
+    /// Waits until fewer than `count` connections are open. One waiter at a time: the accept loop.
+    pub(crate) async fn below(&self, count: usize) {
+        std::future::poll_fn(|cx| {
+            if self.len() < count {
+                return std::task::Poll::Ready(());
+            }
+            *self.freed.borrow_mut() = Some(cx.waker().clone());
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl Ticket {
+    /// Says whether the connection is at rest; a drain ends those at once.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.idle.set(idle);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.registry.is_draining()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.registry.open.borrow_mut().remove(self.key);
+        if let Some(waker) = self.registry.freed.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
