@@ -1,1 +1,31 @@
-//! Corelane: thread-per-core HTTP/1.1 application framework on io_uring.
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+#[doc(inline)]
+pub use corelane_http::{
+    app, body, extract, handler, middleware, problem, request, response, router, server,
+};
+#[doc(inline)]
+pub use corelane_runtime as runtime;
+
+/// What most files of an application import: `use corelane::prelude::*;`.
+///
+/// ```
+/// use corelane::prelude::*;
+///
+/// async fn hello(Path(name): Path<String>) -> String {
+///     format!("Hello, {name}!")
+/// }
+/// let app = App::new().get("/hello/{name}", hello);
+/// # let _ = app;
+/// ```
+pub mod prelude {
+    pub use corelane_http::app::App;
+    pub use corelane_http::extract::{Header, Json, Path, Peer, Query, State};
+    pub use corelane_http::middleware::{Middleware, Next};
+    pub use corelane_http::problem::Problem;
+    pub use corelane_http::request::Request;
+    pub use corelane_http::response::{Html, IntoResponse, Response, StatusCode};
+    pub use corelane_http::router::{get, post};
+    pub use corelane_http::server::Server;
+}

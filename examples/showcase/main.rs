@@ -1,0 +1,44 @@
+//! The showcase: one small server that shows what Corelane does, and what the benchmark measures.
+//!
+//! `cargo run --release --example showcase` serves on 127.0.0.1:8080 with every core. `--help` lists the flags.
+
+mod routes;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+
+use clap::Parser;
+use corelane::runtime::DriverChoice;
+use corelane::server::Server;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Serves the showcase's routes; `GET /` lists them.
+#[derive(Parser)]
+#[command(name = "showcase", version)]
+struct Flags {
+    /// Address to listen on; port 0 takes a free one, printed at start.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Cores to serve with; all of them if not given.
+    #[arg(long)]
+    cores: Option<usize>,
+    /// How the kernel is asked for I/O: auto takes the best that works here, the others or an error.
+    #[arg(long, default_value = "auto", value_parser = |name: &str| name.parse::<DriverChoice>())]
+    driver: DriverChoice,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+
+    let flags = Flags::parse();
+    let mut server = Server::bind(flags.listen).driver(flags.driver);
+    if let Some(cores) = flags.cores {
+        server = server.cores(cores);
+    }
+    server.run(routes::app)?;
+    Ok(())
+}

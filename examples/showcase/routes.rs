@@ -1,0 +1,120 @@
+//! What the showcase serves.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use corelane::prelude::*;
+use corelane::response::Body;
+use corelane::runtime;
+use serde::{Deserialize, Serialize};
+
+/// Largest body `POST /echo` takes, in bytes.
+const ECHO_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bounds of `GET /stream`: chunks, and bytes of each.
+const STREAM_CHUNKS_MAX: u32 = 1_000_000;
+const STREAM_CHUNK_BYTES_MAX: usize = 1024 * 1024;
+/// Longest `GET /sleep/{ms}`, in milliseconds.
+const SLEEP_MS_MAX: u64 = 60_000;
+
+pub(crate) fn app() -> App {
+    App::new()
+        .get("/", index)
+        .get("/plaintext", plaintext)
+        .get("/json", json)
+        .get("/users/{id}", user)
+        .route("/echo", post(echo).body_limit(ECHO_BYTES_MAX))
+        .get("/stream", stream)
+        .get("/sleep/{ms}", sleep)
+        .get("/panic", panics)
+        .get("/core", core)
+}
+
+async fn index() -> Html<&'static str> {
+    Html(include_str!("index.html"))
+}
+
+async fn plaintext() -> &'static str {
+    "Hello, World!"
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+async fn json() -> Json<Message> {
+    Json(Message { message: "Hello, World!" })
+}
+
+#[derive(Serialize)]
+struct User {
+    id: u64,
+}
+
+async fn user(Path(id): Path<u64>) -> Json<User> {
+    Json(User { id })
+}
+
+/// Sends the body back as it comes in: one chunk is held at a time, whatever the size.
+async fn echo(request: Request) -> Response {
+    let content_type = request.header("content-type").unwrap_or("application/octet-stream").to_owned();
+    let mut response = Response::new(request.into_body());
+    match response.headers_mut().insert("content-type", &content_type) {
+        Ok(()) => response,
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct StreamShape {
+    #[serde(default = "ten")]
+    chunks: u32,
+    #[serde(default = "kibibyte")]
+    size: usize,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn kibibyte() -> usize {
+    1024
+}
+
+/// `chunks` chunks of `size` bytes, each made when the connection can take it.
+async fn stream(Query(shape): Query<StreamShape>) -> Result<Response, Problem> {
+    if shape.chunks > STREAM_CHUNKS_MAX || shape.size > STREAM_CHUNK_BYTES_MAX || shape.size == 0 {
+        return Err(Problem::new(StatusCode::BAD_REQUEST)
+            .detail("chunks is at most 1000000, size is 1 to 1048576 bytes"));
+    }
+    let chunk = Bytes::from(vec![b'x'; shape.size]);
+    let mut left = shape.chunks;
+    Ok(Response::new(Body::from_fn(move || {
+        let next = (left > 0).then(|| Ok::<_, std::convert::Infallible>(chunk.clone()));
+        left = left.saturating_sub(1);
+        async move { next }
+    })))
+}
+
+async fn sleep(Path(ms): Path<u64>) -> Result<String, Problem> {
+    if ms > SLEEP_MS_MAX {
+        return Err(Problem::new(StatusCode::BAD_REQUEST).detail("ms is at most 60000"));
+    }
+    runtime::time::sleep(Duration::from_millis(ms)).await;
+    Ok(format!("slept {ms} ms\n"))
+}
+
+async fn panics() -> &'static str {
+    panic!("this route panics, to show that only its own request fails");
+}
+
+#[derive(Serialize)]
+struct Core {
+    core: usize,
+    cores: usize,
+}
+
+/// Which core answered: reconnect to see the kernel spread connections.
+async fn core() -> Json<Core> {
+    Json(Core { core: runtime::core_id().index(), cores: runtime::core_count() })
+}

