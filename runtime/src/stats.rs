@@ -22,7 +22,9 @@
 //! The figures of one core are read one after another while it goes on, so two of them may differ
 //! by an event: a scrape is not a transaction. A counter never goes back while its core lives.
 
-use crate::{executor::Core, launch::CoreId, mailbox::CoreShared};
+use crate::executor::Core;
+use crate::launch::CoreId;
+use crate::mailbox::CoreShared;
 
 /// Counts a request, on the core that serves it. For the protocol layer above; everything else is
 /// counted by the runtime itself.

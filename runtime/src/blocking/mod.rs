@@ -22,15 +22,14 @@ mod pool;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{
-    fmt, io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+use std::{fmt, io};
 
 use self::pool::Refused;
 pub(crate) use self::pool::{Limits, Pool};
-use crate::{executor::Core, sync::reply::reply};
+use crate::executor::Core;
+use crate::sync::reply::reply;
 
 /// Threads of a runtime's pool at most, unless the builder says otherwise.
 ///

@@ -1,13 +1,10 @@
 //! The threads behind [`run`](super::run).
 
-use std::{
-    collections::VecDeque,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use super::{BlockingStats, QUEUE_MAX, THREAD_IDLE_MAX, THREADS_MAX};
 use crate::signal;

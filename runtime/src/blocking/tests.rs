@@ -1,15 +1,12 @@
 //! The pool by itself, without a runtime: its bounds and the lives of its threads.
 
-use std::{
-    sync::{
-        Arc, Barrier,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
-    },
-    time::{Duration, Instant},
-};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::{Duration, Instant};
 
-use super::{Limits, Pool, pool::Refused};
+use super::pool::Refused;
+use super::{Limits, Pool};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -33,7 +30,10 @@ fn threads_start_on_demand_up_to_the_bound() {
     let gate = Arc::new(Barrier::new(3));
     for _ in 0..2 {
         let gate = gate.clone();
-        pool.submit(Box::new(move || drop(gate.wait()))).unwrap();
+        pool.submit(Box::new(move || {
+            gate.wait();
+        }))
+        .unwrap();
     }
     let (done, seen) = mpsc::channel();
     for job in 0..3 {
@@ -64,7 +64,10 @@ fn the_queue_refuses_at_its_bound_and_takes_again_after() {
     let pool = pool(1, 2, LONG);
     let gate = Arc::new(Barrier::new(2));
     let theirs = gate.clone();
-    pool.submit(Box::new(move || drop(theirs.wait()))).unwrap();
+    pool.submit(Box::new(move || {
+        theirs.wait();
+    }))
+    .unwrap();
     pool.submit(Box::new(|| {})).unwrap();
     pool.submit(Box::new(|| {})).unwrap();
     assert!(matches!(pool.submit(Box::new(|| {})), Err(Refused::Full)));

@@ -24,11 +24,12 @@ pub use self::yield_now::yield_now;
 
 pub(crate) use self::join::spawn_scoped;
 
+use crate::blocking;
+use crate::buf;
 use crate::launch::CoreId;
 use crate::mailbox::{CoreShared, Mail};
 use crate::mesh::Mesh;
 use crate::time::wheel::{Fired, Wheel};
-use crate::{blocking, buf};
 
 /// Task polls in one turn at most.
 ///
@@ -195,16 +196,17 @@ impl Core {
         if rung {
             self.take_mail();
         }
-        self.mesh().turn_begins(rung);
+        let mesh = self.mesh();
+        mesh.turn_begins(rung);
         self.fire_timers(begin);
         self.run_ready();
-        let calls_left = self.mesh().turn_ends();
+        let calls_left = mesh.turn_ends();
         self.in_turn.set(false);
 
         let counters = &self.shared.counters;
         counters.turns.add(1);
         counters.leases_out.set(buf::leases_out());
-        counters.calls_pending.set(self.mesh().calls_pending() as u64);
+        counters.calls_pending.set(mesh.calls_pending() as u64);
         let spent = begin.elapsed();
         counters.user_ns.add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX));
 

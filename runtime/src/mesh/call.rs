@@ -1,26 +1,19 @@
 //! The futures of calls, on both sides.
 
-use std::{
-    any::Any,
-    fmt,
-    future::Future,
-    marker::PhantomData,
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll},
-};
+use std::any::Any;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::{fmt, mem};
 
-use super::{
-    error::{CallError, Kind},
-    links::{Answer, Work},
-    pending::{Key, Outcome},
-};
-use crate::{
-    executor::{Core, core_count, spawn},
-    launch::CoreId,
-};
+use super::error::{CallError, Kind};
+use super::pending::{Key, Outcome};
+use super::rings::{Answer, Work};
+use crate::executor::{Core, core_count, spawn};
+use crate::launch::CoreId;
 
 /// Runs `f` on a core and gives what it returns.
 ///

@@ -113,10 +113,9 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use loom::{
-        sync::{Arc, Notify, atomic::AtomicUsize},
-        thread,
-    };
+    use loom::sync::atomic::AtomicUsize;
+    use loom::sync::{Arc, Notify};
+    use loom::thread;
 
     use super::*;
     use crate::sync::doorbell::Doorbell;

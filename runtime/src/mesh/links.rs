@@ -1,117 +1,21 @@
-//! The rings between cores, and one core's end of all of them.
-//!
-//! For each ordered pair of cores, a core and itself included, there are two rings: requests one way
-//! and replies the other. A call occupies its place from the push of the request until the caller
-//! has popped the reply, so neither ring can be full when its turn comes, and everything that is
-//! counted is counted on the caller's core, in plain cells. What crosses threads are the rings
-//! (`rtrb`), the announcement bits ([`callers`](super::callers)) and the doorbell.
+//! One core's end of the mesh: what it has with each other core, and what it does about it in a turn.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
-    marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
-    rc::Rc,
-    sync::Arc,
-    task::Waker,
-};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
-use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::{
-    BACKLOG_MAX, CALL_DEPTH_MAX, CALLS_IN_FLIGHT_MAX, REQUESTS_PER_TURN,
-    callers::{Announced, Callers},
-    drop_quietly,
-    error::Kind,
-    pending::{Key, Outcome, Pending},
-    sharded::Shards,
-};
-use crate::{counters::Counters, executor::Core, mailbox::CoreShared};
-
-/// What runs on the called core. It answers, at once or later, through what it is given.
-pub(super) type Work = Box<dyn FnOnce(Answer) + Send>;
-
-/// Slots of each ring: every depth has places of its own.
-const RING_SLOTS: usize = CALLS_IN_FLIGHT_MAX * CALL_DEPTH_MAX;
-
-struct Request {
-    key: Key,
-    depth: usize,
-    work: Work,
-}
-
-struct Reply {
-    key: Key,
-    depth: usize,
-    outcome: Outcome,
-}
-
-/// What others see of a core.
-struct Inbox {
-    callers: Callers,
-    core: Arc<CoreShared>,
-}
-
-/// The ends of the four rings that one core shares with another.
-struct Rings {
-    requests_out: Producer<Request>,
-    requests_in: Consumer<Request>,
-    replies_out: Producer<Reply>,
-    replies_in: Consumer<Reply>,
-}
-
-/// A core's place in the mesh, made by [`connect`] on one thread and taken by the core to its own.
-pub(crate) struct Seat {
-    me: usize,
-    rings: Vec<Rings>,
-    inboxes: Arc<[CachePadded<Inbox>]>,
-}
-
-/// Connects each core with each.
-pub(crate) fn connect(cores: &[Arc<CoreShared>]) -> Vec<Seat> {
-    let inboxes: Arc<[_]> = cores
-        .iter()
-        .map(|core| CachePadded::new(Inbox { callers: Callers::new(cores.len()), core: core.clone() }))
-        .collect();
-    let each = 0..cores.len();
-    // The outer index is the owner of the end, the inner one the core at the other end. Pushing in
-    // the order of the loops puts each end at its index.
-    let (mut requests_out, mut requests_in) = (each.clone().map(|_| vec![]).collect::<Vec<_>>(), vec![]);
-    let (mut replies_out, mut replies_in) = (vec![], each.clone().map(|_| vec![]).collect::<Vec<_>>());
-    for _ in each.clone() {
-        requests_in.push(vec![]);
-        replies_out.push(vec![]);
-    }
-    for caller in each.clone() {
-        for target in each.clone() {
-            let (producer, consumer) = RingBuffer::new(RING_SLOTS);
-            requests_out[caller].push(producer);
-            requests_in[target].push(consumer);
-            let (producer, consumer) = RingBuffer::new(RING_SLOTS);
-            replies_out[target].push(producer);
-            replies_in[caller].push(consumer);
-        }
-    }
-    let ends = requests_out.into_iter().zip(requests_in).zip(replies_out.into_iter().zip(replies_in));
-    ends.enumerate()
-        .map(|(me, ((requests_out, requests_in), (replies_out, replies_in)))| Seat {
-            me,
-            rings: requests_out
-                .into_iter()
-                .zip(requests_in)
-                .zip(replies_out.into_iter().zip(replies_in))
-                .map(|((requests_out, requests_in), (replies_out, replies_in))| Rings {
-                    requests_out,
-                    requests_in,
-                    replies_out,
-                    replies_in,
-                })
-                .collect(),
-            inboxes: inboxes.clone(),
-        })
-        .collect()
-}
+use super::callers::Announced;
+use super::error::Kind;
+use super::pending::{Key, Outcome, Pending};
+use super::rings::{Answer, Inbox, Incoming, Outgoing, Reply, Request, Seat, Work};
+use super::sharded::Shards;
+use super::{BACKLOG_MAX, CALL_DEPTH_MAX, CALLS_IN_FLIGHT_MAX, REQUESTS_PER_TURN, drop_quietly};
+use crate::counters::Counters;
+use crate::mailbox::CoreShared;
 
 /// Calls of one depth to one core.
 #[derive(Default)]
@@ -125,7 +29,8 @@ struct Lane {
 
 /// All that a core has with one other.
 struct Peer {
-    rings: Rings,
+    outgoing: Outgoing,
+    incoming: Incoming,
     lanes: [Lane; CALL_DEPTH_MAX],
     /// Something was pushed and not announced yet.
     dirty: bool,
@@ -154,14 +59,14 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     pub(crate) fn new(seat: Seat) -> Self {
-        let peers = seat
-            .rings
-            .into_iter()
-            .map(|rings| RefCell::new(Peer { rings, lanes: Default::default(), dirty: false, ended: false }))
-            .collect();
+        let ends = seat.outgoing.into_iter().zip(seat.incoming);
+        let peers = ends.map(|(outgoing, incoming)| {
+            let lanes = Default::default();
+            RefCell::new(Peer { outgoing, incoming, lanes, dirty: false, ended: false })
+        });
         Self {
             me: seat.me,
-            peers,
+            peers: peers.collect(),
             inboxes: seat.inboxes,
             pending: RefCell::default(),
             dirty: RefCell::default(),
@@ -269,7 +174,7 @@ impl Mesh {
 
     fn take_replies(&self, from: usize) {
         loop {
-            let reply = self.peers[from].borrow_mut().rings.replies_in.pop();
+            let reply = self.peers[from].borrow_mut().outgoing.replies.pop();
             let Ok(Reply { key, depth, outcome }) = reply else { break };
             let settled = self.pending.borrow_mut().settle(key, outcome);
             settled.finish();
@@ -301,10 +206,10 @@ impl Mesh {
 
     fn run_requests(&self, caller: usize) {
         for _ in 0..REQUESTS_PER_TURN {
-            let request = self.peers[caller].borrow_mut().rings.requests_in.pop();
+            let request = self.peers[caller].borrow_mut().incoming.requests.pop();
             let Ok(Request { key, depth, work }) = request else { return };
             self.counters().calls_served.add(1);
-            let answer = Answer { caller, key, depth, given: false, on_core: PhantomData };
+            let answer = Answer::to(caller, key, depth);
             let run = || self.inside(depth, || work(answer));
             if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
                 self.counters().panics.add(1);
@@ -313,15 +218,22 @@ impl Mesh {
                 drop_quietly(payload);
             }
         }
-        if !self.peers[caller].borrow().rings.requests_in.is_empty() {
-            self.unserved.borrow_mut().push(caller);
+        if !self.peers[caller].borrow().incoming.requests.is_empty() {
+            self.serve_next_turn(caller);
         }
     }
 
-    fn reply(&self, caller: usize, reply: Reply) {
+    fn serve_next_turn(&self, caller: usize) {
+        let mut unserved = self.unserved.borrow_mut();
+        if !unserved.contains(&caller) {
+            unserved.push(caller);
+        }
+    }
+
+    pub(super) fn reply(&self, caller: usize, reply: Reply) {
         let peer = &mut *self.peers[caller].borrow_mut();
         // A caller that has ended reads no more, but its ring has a place for this all the same.
-        if peer.rings.replies_out.push(reply).is_err() {
+        if peer.incoming.replies.push(reply).is_err() {
             unreachable!("a call has a place for its reply");
         }
         self.mark(caller, peer);
@@ -338,7 +250,7 @@ impl Mesh {
         for target in self.dirty.take() {
             self.peers[target].borrow_mut().dirty = false;
             if target == self.me {
-                self.unserved.borrow_mut().push(target);
+                self.serve_next_turn(target);
                 continue;
             }
             let inbox = &self.inboxes[target];
@@ -368,7 +280,7 @@ impl Mesh {
         self.inboxes[self.me].callers.end();
         for (caller, peer) in self.peers.iter().enumerate() {
             loop {
-                let request = peer.borrow_mut().rings.requests_in.pop();
+                let request = peer.borrow_mut().incoming.requests.pop();
                 let Ok(Request { key, depth, work }) = request else { break };
                 drop_quietly(work);
                 self.reply(caller, Reply { key, depth, outcome: Err(Kind::CoreEnded) });
@@ -384,7 +296,7 @@ impl Mesh {
 impl Peer {
     fn send(&mut self, request: Request) {
         self.lanes[request.depth].in_flight += 1;
-        if self.rings.requests_out.push(request).is_err() {
+        if self.outgoing.requests.push(request).is_err() {
             unreachable!("calls in flight have a slot each");
         }
     }
@@ -393,43 +305,5 @@ impl Peer {
     fn end(&mut self) -> Vec<Request> {
         self.ended = true;
         self.lanes.iter_mut().flat_map(|lane| lane.backlog.drain(..)).collect()
-    }
-}
-
-/// The duty to answer a call. Dropped without an answer, it tells the caller why there is none:
-/// what was called panicked, or the core has ended.
-pub(super) struct Answer {
-    caller: usize,
-    key: Key,
-    depth: usize,
-    given: bool,
-    /// Stays on the core that was called.
-    on_core: PhantomData<Rc<()>>,
-}
-
-impl Answer {
-    /// The depth the call was made at.
-    pub(super) fn depth(&self) -> usize {
-        self.depth
-    }
-
-    pub(super) fn give(mut self, outcome: Outcome) {
-        self.send(outcome);
-    }
-
-    fn send(&mut self, outcome: Outcome) {
-        self.given = true;
-        let Answer { caller, key, depth, .. } = *self;
-        // No core any more: the end of the core has failed all calls.
-        Core::try_with(|core| core.mesh().reply(caller, Reply { key, depth, outcome }));
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if !self.given {
-            let kind = if std::thread::panicking() { Kind::Panicked } else { Kind::CoreEnded };
-            self.send(Err(kind));
-        }
     }
 }

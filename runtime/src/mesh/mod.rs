@@ -64,22 +64,22 @@ mod callers;
 mod error;
 mod links;
 mod pending;
+mod rings;
 mod sharded;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(crate) use self::links::{Mesh, Seat, connect};
-pub use self::{
-    call::{Broadcast, Call, broadcast, call, call_async},
-    error::CallError,
-    sharded::Sharded,
-};
+pub use self::call::{Broadcast, Call, broadcast, call, call_async};
+pub use self::error::CallError;
+pub(crate) use self::links::Mesh;
+pub(crate) use self::rings::{Seat, connect};
+pub use self::sharded::Sharded;
 
 /// Calls in flight at most, from one core to one core at one depth.
 ///
 /// In flight is a call whose answer the caller's core has not seen yet. A round trip is a turn
 /// of each loop, some tens of microseconds under load, so this allows around a million calls a second for
-/// each pair, and the two rings of a pair stay within 8 KiB.
+/// each pair, and the two rings of a pair stay within 10 KiB.
 pub const CALLS_IN_FLIGHT_MAX: usize = 32;
 
 /// Calls made inside calls: the first depth that is refused.

@@ -1,10 +1,8 @@
 //! The calls a core has made and not yet seen the answers of.
 
-use std::{
-    any::Any,
-    sync::atomic::{AtomicU64, Ordering},
-    task::Waker,
-};
+use std::any::Any;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 
 use slab::Slab;
 
@@ -174,5 +172,84 @@ impl Pending {
     /// Calls without an answer, or whose answer nobody took yet.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn answer() -> Outcome {
+        Ok(Box::new(7))
+    }
+
+    fn waker() -> Waker {
+        Waker::noop().clone()
+    }
+
+    #[test]
+    fn an_answer_is_taken_once_and_leaves_nothing() {
+        let mut pending = Pending::default();
+        let key = pending.insert(0, waker());
+        assert!(pending.poll(key, &waker()).is_none());
+        assert!(matches!(pending.settle(key, answer()), Settled::Wake(Some(_))));
+        assert!(matches!(pending.poll(key, &waker()), Some(Ok(_))));
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn an_abandoned_call_keeps_its_place_until_its_answer() {
+        let mut pending = Pending::default();
+        let key = pending.insert(0, waker());
+        pending.abandon(key).unwrap().finish();
+        assert_eq!(pending.len(), 1);
+        assert!(matches!(pending.settle(key, answer()), Settled::Discard(Ok(_))));
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn an_answer_abandoned_after_it_came_is_dropped_then() {
+        let mut pending = Pending::default();
+        let key = pending.insert(0, waker());
+        pending.settle(key, answer()).finish();
+        pending.abandon(key).unwrap().finish();
+        assert_eq!(pending.len(), 0);
+    }
+
+    /// The second call has the index of the first; the answer to the first comes late.
+    #[test]
+    fn a_late_answer_does_not_reach_the_next_call() {
+        let mut pending = Pending::default();
+        let first = pending.insert(1, waker());
+        let failed = pending.fail_all(1);
+        assert_eq!(failed.len(), 1);
+        assert!(matches!(pending.poll(first, &waker()), Some(Err(Kind::CoreEnded))));
+        let second = pending.insert(0, waker());
+        assert_eq!(second.index, first.index);
+        assert!(matches!(pending.settle(first, answer()), Settled::Discard(Ok(_))));
+        assert!(pending.poll(second, &waker()).is_none());
+    }
+
+    #[test]
+    fn only_calls_to_the_core_that_ended_fail_and_only_those_without_an_answer() {
+        let mut pending = Pending::default();
+        let (other, answered, abandoned) =
+            (pending.insert(0, waker()), pending.insert(1, waker()), pending.insert(1, waker()));
+        pending.settle(answered, answer()).finish();
+        pending.abandon(abandoned).unwrap().finish();
+        for settled in pending.fail_all(1) {
+            settled.finish();
+        }
+        assert!(pending.poll(other, &waker()).is_none());
+        assert!(matches!(pending.poll(answered, &waker()), Some(Ok(_))));
+        assert_eq!(pending.len(), 1, "the abandoned one has gone");
+    }
+
+    #[test]
+    fn two_tables_share_no_key() {
+        let (mut one, mut other) = (Pending::default(), Pending::default());
+        let key = one.insert(0, waker());
+        other.insert(0, waker());
+        assert!(matches!(other.poll(key, &waker()), Some(Err(Kind::CoreEnded))));
     }
 }

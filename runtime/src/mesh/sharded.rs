@@ -1,25 +1,17 @@
 //! One value per core.
 
-use std::{
-    any::Any,
-    cell::RefCell,
-    fmt,
-    future::Future,
-    rc::Rc,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use super::{
-    call::{Broadcast, Call, call, call_async},
-    drop_quietly,
-};
-use crate::{
-    executor::{Core, core_count},
-    launch::CoreId,
-};
+use super::call::{Broadcast, Call, call, call_async};
+use super::drop_quietly;
+use crate::executor::{Core, core_count};
+use crate::launch::CoreId;
 
 /// One `T` on each core, made there when it is first used there, never shared, never moved. `T` need
 /// be neither `Send` nor `Sync`; this handle is both, and cheap to clone.

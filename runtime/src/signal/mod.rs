@@ -23,14 +23,12 @@ mod sys;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{
-    fmt, io,
-    os::{fd::OwnedFd, unix::process::CommandExt},
-    process::Command,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 use crate::Runtime;
 

@@ -2,18 +2,13 @@
 //!
 //! Signal masks and signalfd are not in rustix's stable surface, hence libc here.
 
-use std::{
-    io,
-    mem::MaybeUninit,
-    os::fd::{FromRawFd, OwnedFd},
-    ptr,
-    time::Instant,
-};
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::time::Instant;
+use std::{io, ptr};
 
-use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
-    io::{Errno, read, write},
-};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::{Errno, read, write};
 
 use super::Signal;
 

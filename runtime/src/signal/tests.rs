@@ -1,7 +1,8 @@
 //! Waiting, without sending anything: a signal sent to the test process could meet a thread that
 //! does not block it. Real signals go to a child process, in `tests/it/signal.rs`.
 
-use std::{thread, time::Duration};
+use std::thread;
+use std::time::Duration;
 
 use super::*;
 

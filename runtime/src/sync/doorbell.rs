@@ -77,12 +77,12 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+    use std::sync::atomic::AtomicUsize as Count;
+    use std::sync::atomic::Ordering::Relaxed;
 
-    use loom::{
-        sync::{Arc, atomic::AtomicUsize},
-        thread,
-    };
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread;
 
     use super::*;
 

@@ -1,12 +1,11 @@
 //! A reply slot: carries one value from one thread to a future on another.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use super::{Arc, AtomicU8, Ordering, UnsafeCell, waker_slot::WakerSlot};
+use super::waker_slot::WakerSlot;
+use super::{Arc, AtomicU8, Ordering, UnsafeCell};
 
 /// Set by the sender after it wrote the value.
 const SENT: u8 = 1;
@@ -187,7 +186,8 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use loom::{future::block_on, thread};
+    use loom::future::block_on;
+    use loom::thread;
 
     use super::*;
 

@@ -95,13 +95,10 @@ impl WakerSlot {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering::SeqCst},
-        },
-        task::Wake,
-    };
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::task::Wake;
 
     use super::*;
 
@@ -138,11 +135,10 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use loom::{
-        future::block_on,
-        sync::{Arc, atomic::AtomicBool},
-        thread,
-    };
+    use loom::future::block_on;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicBool;
+    use loom::thread;
 
     use super::*;
 

@@ -1,15 +1,11 @@
 //! The blocking pool as tasks see it.
 
-use std::{
-    sync::{
-        Arc, Barrier,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-        mpsc,
-    },
-    task::{Context, Waker},
-    thread,
-    time::Duration,
-};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
 
 use corelane_runtime::{Runtime, block_on, blocking, core_id, spawn, time};
 
@@ -44,7 +40,9 @@ fn the_pool_refuses_at_its_bound() {
     let runtime = Runtime::builder().cores(Some(1)).pin(false).blocking_threads(1).start(|_| async {
         let gate = Arc::new(Barrier::new(2));
         let theirs = gate.clone();
-        let first = spawn(blocking::run(move || drop(theirs.wait())));
+        let first = spawn(blocking::run(move || {
+            theirs.wait();
+        }));
         let mut jobs = Vec::new();
         while blocking::stats().threads == 0 {
             time::sleep(Duration::from_millis(1)).await;

@@ -6,6 +6,7 @@
 mod blocking;
 mod echo;
 mod mesh;
+mod sharded;
 mod signal;
 mod stats;
 mod support;

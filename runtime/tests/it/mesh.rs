@@ -1,24 +1,17 @@
 //! Calls between cores: answers, order, bounds, failure.
 
-use std::{
-    cell::{Cell, RefCell},
-    future::Future,
-    pin::pin,
-    rc::Rc,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
-    },
-    task::{Context, Waker},
-    time::Duration,
-};
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
-use corelane_runtime::{
-    Builder, CoreId, core_count, core_id, mesh,
-    mesh::{BACKLOG_MAX, CALL_DEPTH_MAX, CALLS_IN_FLIGHT_MAX, Sharded},
-    shutdown, spawn, stats, time, yield_now,
-};
+use corelane_runtime::mesh::{BACKLOG_MAX, CALL_DEPTH_MAX, CALLS_IN_FLIGHT_MAX, Sharded};
+use corelane_runtime::{Builder, CoreId, core_count, core_id, mesh, shutdown, spawn, stats, time, yield_now};
 
 use crate::support::DRIVERS;
 
@@ -26,7 +19,7 @@ use crate::support::DRIVERS;
 const HANG: Duration = Duration::from_secs(60);
 
 /// Runs `test` on core 0 of as many cores, over each driver. The others live until it has ended.
-fn on_cores<F>(cores: usize, test: impl Fn() -> F + Send + Sync + Clone + 'static)
+pub(crate) fn on_cores<F>(cores: usize, test: impl Fn() -> F + Send + Sync + Clone + 'static)
 where
     F: Future<Output = ()> + 'static,
 {
@@ -49,7 +42,7 @@ where
     }
 }
 
-fn core(index: usize) -> CoreId {
+pub(crate) fn core(index: usize) -> CoreId {
     CoreId::new(index)
 }
 
@@ -218,7 +211,7 @@ fn a_call_dropped_while_it_waits_for_a_place_is_not_run_and_one_dropped_later_is
 }
 
 /// Drops on a core are told to a channel, with the core.
-struct Trace(mpsc::Sender<Option<usize>>);
+pub(crate) struct Trace(pub(crate) mpsc::Sender<Option<usize>>);
 
 impl Drop for Trace {
     fn drop(&mut self) {
@@ -416,100 +409,14 @@ fn a_core_that_ends_fails_the_calls_to_it() {
     }
 }
 
-#[test]
-fn a_sharded_value_is_made_on_each_core_once() {
-    on_cores(2, || async {
-        let made = Arc::new(AtomicUsize::new(0));
-        let count = made.clone();
-        let sharded = Sharded::new(move |core| {
-            count.fetch_add(1, SeqCst);
-            assert_eq!(core, core_id());
-            Cell::new(core.index() * 10)
-        });
-        assert_eq!(made.load(SeqCst), 0, "not before it is used");
-        sharded.with(|value| value.set(value.get() + 1));
-        let inside = |value: Rc<Cell<usize>>| async move {
-            yield_now().await;
-            value.set(value.get() + 2);
-            value.get()
-        };
-        assert_eq!(sharded.call_async(core(1), inside).await, Ok(12));
-        assert_eq!(sharded.broadcast(Cell::get).await, [Ok(1), Ok(12)]);
-        assert_eq!(made.load(SeqCst), 2);
-    });
-}
-
-#[test]
-fn sharded_values_are_dropped_on_their_core() {
-    let (told, dropped) = mpsc::channel();
-    on_cores(2, move || {
-        let told = told.clone();
-        async move {
-            let told = Mutex::new(told);
-            let sharded = Sharded::new(move |_| Trace(told.lock().unwrap().clone()));
-            for answer in sharded.broadcast(|_| ()).await {
-                answer.unwrap();
-            }
-            // The handle is still there: the values go with their cores.
-            std::mem::forget(sharded.clone());
-        }
-    });
-    let mut cores: Vec<_> = dropped.iter().take(2 * DRIVERS.len()).collect();
-    cores.sort_unstable();
-    let each = |core| std::iter::repeat_n(Some(core), DRIVERS.len());
-    assert!(cores.iter().copied().eq(each(0).chain(each(1))), "{cores:?}");
-}
-
-#[test]
-fn a_value_without_a_handle_goes_when_the_next_is_made() {
-    on_cores(1, || async {
-        let (told, dropped) = mpsc::channel();
-        let told = Mutex::new(told);
-        let sharded = Sharded::new(move |_| Trace(told.lock().unwrap().clone()));
-        sharded.with(|_| ());
-        drop(sharded);
-        assert!(dropped.try_recv().is_err());
-        Sharded::new(|_| ()).with(|()| ());
-        assert_eq!(dropped.try_recv(), Ok(Some(0)));
-    });
-}
-
-#[test]
-fn a_value_whose_making_panics_is_tried_again() {
-    on_cores(2, || async {
-        let tries = Arc::new(AtomicUsize::new(0));
-        let count = tries.clone();
-        let sharded = Sharded::new(move |_| {
-            if count.fetch_add(1, SeqCst) == 0 {
-                std::panic::resume_unwind(Box::new("quiet"));
-            }
-            7
-        });
-        assert!(sharded.call(core(1), |_| ()).await.unwrap_err().is_panicked());
-        assert_eq!(sharded.call(core(1), |value| *value).await, Ok(7));
-    });
-}
-
-#[test]
-fn a_value_may_be_made_with_another() {
-    on_cores(1, || async {
-        let first = Sharded::new(|_| 1);
-        let second = Sharded::new({
-            let first = first.clone();
-            move |_| first.with(|value| value + 1)
-        });
-        assert_eq!(second.with(|value| first.with(|first| first + value)), 3);
-    });
-}
-
 /// One that is polled on a core of a later runtime must not be taken for a call of that runtime.
 #[test]
 fn a_call_outlives_its_runtime_without_harm() {
-    let mut call = corelane_runtime::block_on(async {
-        let mut call = Box::new(mesh::call(core_id(), || 1));
-        make(&mut call);
-        call
+    let mut call = None;
+    corelane_runtime::block_on(async {
+        make(call.insert(mesh::call(core_id(), || 1)));
     });
+    let mut call = call.unwrap();
     corelane_runtime::block_on(async {
         let mut other = pin!(mesh::call(core_id(), || "another type"));
         let mut cx = Context::from_waker(Waker::noop());

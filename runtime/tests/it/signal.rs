@@ -1,17 +1,12 @@
 //! Real signals, sent to a child process: this test binary, started again for one ignored test.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    os::unix::process::ExitStatusExt,
-    process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
-};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use corelane_runtime::{
-    Runtime, blocking, shutdown,
-    signal::{Signals, drain_on_signal, unblock_in_child},
-    time,
-};
+use corelane_runtime::signal::{Signals, drain_on_signal, unblock_in_child};
+use corelane_runtime::{Runtime, blocking, shutdown, time};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Set in the child only; its value says how the child behaves when drained.

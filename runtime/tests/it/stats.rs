@@ -1,9 +1,7 @@
 //! The figures of cores, read on the core and from outside.
 
-use std::{
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use corelane_runtime::{Runtime, block_on, mesh, shutdown, spawn, stats, yield_now};
 
