@@ -88,6 +88,7 @@ impl Inner {
         if conn.hangup_armed {
             self.cancel(Token::new(Kind::Hangup, key));
         }
+        self.leave_file(key, conn.place);
         let entry = opcode::Close::new(types::Fd(conn.fd.into_raw_fd()))
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)

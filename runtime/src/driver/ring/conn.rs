@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::task::Waker;
 
+use super::files::Place;
 use super::send::Sending;
 use crate::buf::Lease;
 
@@ -81,6 +82,8 @@ impl Unread {
 /// One connection. Kept small: this is most of what an idle connection costs here.
 pub(super) struct Conn {
     pub(super) fd: OwnedFd,
+    /// In the ring's table of files.
+    pub(super) place: Place,
     pub(super) receive: Receive,
     /// Large buffers, one at a time, instead of multishot.
     pub(super) bulk: bool,
@@ -109,6 +112,7 @@ impl Conn {
     pub(super) fn new(fd: OwnedFd) -> Self {
         Self {
             fd,
+            place: Place::None,
             receive: Receive::Idle,
             bulk: false,
             full_streak: 0,

@@ -55,6 +55,8 @@ pub(crate) struct Features {
     pub(crate) setup: Setup,
     /// Sends that the socket takes whole are not answered by a completion.
     pub(crate) skip_success: bool,
+    /// Sends name sockets by their place in a table of the ring.
+    pub(crate) registered_files: bool,
     /// Sleeping is not accounted as waiting for a disk.
     pub(crate) no_iowait: bool,
 }
@@ -62,7 +64,11 @@ pub(crate) struct Features {
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, multishot accept and receive", self.setup)?;
-        for (has, name) in [(self.skip_success, "quiet sends"), (self.no_iowait, "no-iowait")] {
+        for (has, name) in [
+            (self.skip_success, "quiet sends"),
+            (self.registered_files, "registered files"),
+            (self.no_iowait, "no-iowait"),
+        ] {
             if has {
                 write!(f, ", {name}")?;
             }

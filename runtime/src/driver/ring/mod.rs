@@ -14,6 +14,7 @@ mod close;
 mod conn;
 mod doorbell;
 mod features;
+mod files;
 mod handle;
 mod probe;
 mod recv;
@@ -42,6 +43,7 @@ use self::accept::Listener;
 use self::bufring::BufRing;
 use self::conn::Conn;
 use self::features::Features;
+use self::files::Entering;
 use self::send::{Flight, Payload, Sending};
 use self::single::Single;
 use self::slots::Slots;
@@ -121,6 +123,10 @@ struct Inner {
     receives_armed: u32,
     /// Sends submitted since the last turn. Emptied by [`settle`](Self::settle).
     flights: Vec<Option<Flight>>,
+    /// Places in the table of registered files; 0 where there is none.
+    places: u32,
+    /// Entries into it submitted since the last turn.
+    entering: Vec<Entering>,
     spare_headers: Vec<Box<libc::msghdr>>,
     /// Connections to arm once there are buffers.
     starved: VecDeque<Key>,
@@ -139,7 +145,9 @@ struct Inner {
 impl Inner {
     fn new(conns_max: u32, sizes: Sizes) -> io::Result<(Self, Features)> {
         let (uring, setup) = Uring::new(sizes.submissions, sizes.completions)?;
-        let features = probe::probe(setup)?;
+        let mut features = probe::probe(setup)?;
+        let places = files::make_table(uring.ring(), conns_max);
+        features.registered_files = places > 0;
         let small = BufRing::new(uring.ring(), 0, sizes.small, SMALL_BYTES)?;
         let large = BufRing::new(uring.ring(), 1, sizes.large, LARGE_BYTES)?;
         let inner = Self {
@@ -152,6 +160,8 @@ impl Inner {
             large_wanted: false,
             receives_armed: 0,
             flights: Vec::new(),
+            places,
+            entering: Vec::new(),
             spare_headers: Vec::new(),
             starved: VecDeque::new(),
             starvations: 0,
@@ -191,6 +201,7 @@ impl Inner {
         self.completions = completions;
         if all {
             self.settle();
+            self.settle_files();
         }
     }
 
@@ -219,6 +230,7 @@ impl Inner {
             Kind::Accept => self.on_accept(token.key, result, cqueue::more(completion.flags())),
             Kind::Hangup => self.on_hangup(token.key, result),
             Kind::Single => self.on_single(token.key, result),
+            Kind::EnterFile => self.on_enter_file(token.key, result),
             Kind::Doorbell => self.on_doorbell(completion),
             // Failures of cancels and closes: what they aimed at was gone already.
             Kind::Detached => {}
@@ -254,6 +266,7 @@ impl Inner {
         self.small.leak();
         self.large.leak();
         std::mem::forget(std::mem::take(&mut self.flights));
+        std::mem::forget(std::mem::take(&mut self.entering));
         std::mem::forget(std::mem::replace(&mut self.conns, Slots::new(0)));
     }
 
@@ -262,6 +275,7 @@ impl Inner {
         let sending =
             |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
         self.receives_armed > 0
+            || !self.entering.is_empty()
             || self.flights.iter().any(Option::is_some)
             || self.conns.keys().iter().any(sending)
     }

@@ -31,7 +31,12 @@ pub(super) fn probe(setup: Setup) -> io::Result<Features> {
     multishot_receive(&mut setup.build(ENTRIES, ENTRIES * 4)?)?;
     let mut ring = setup.build(ENTRIES, ENTRIES * 4)?;
     let skip_success = decided_on_submission(&mut ring).unwrap_or(false);
-    Ok(Features { setup, skip_success, no_iowait: ring.params().is_feature_no_iowait() })
+    Ok(Features {
+        setup,
+        skip_success,
+        registered_files: false,
+        no_iowait: ring.params().is_feature_no_iowait(),
+    })
 }
 
 fn missing() -> io::Error {

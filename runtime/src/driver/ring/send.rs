@@ -13,10 +13,9 @@
 //! What is left over after a first attempt is sent by ordinary sends without `MSG_WAITALL`, one
 //! at a time, each with its completion, so that progress (and the lack of it) shows.
 
-use std::os::fd::AsRawFd;
 use std::task::{Context, Poll};
 
-use io_uring::{opcode, squeue, types};
+use io_uring::{opcode, squeue};
 use rustix::net::Shutdown;
 
 use super::close::LINGER;
@@ -124,6 +123,7 @@ impl Inner {
 
     /// Submits a send. The caller has seen [`poll_send_idle`](Self::poll_send_idle) ready.
     pub(super) fn start_send(&mut self, key: Key, payload: Payload) {
+        self.note_send(key);
         let Some(conn) = self.conns.get_mut(key) else {
             self.retired.push(Retired::Payload(payload));
             return;
@@ -248,9 +248,9 @@ fn new_header() -> Box<libc::msghdr> {
 impl Flight {
     /// The submission entry for what is left of the payload.
     fn entry(&mut self, conn: &Conn, flags: i32) -> squeue::Entry {
-        let fd = types::Fd(conn.fd.as_raw_fd());
+        let (fd, named) = conn.name(self.key);
         let flags = flags | libc::MSG_NOSIGNAL;
-        match (&self.payload, &mut self.header) {
+        let entry = match (&self.payload, &mut self.header) {
             (Payload::One(chunk, sent), _) => {
                 let bytes: &[u8] = &chunk[*sent..];
                 let len = u32::try_from(bytes.len().min(TRANSFER_MAX)).unwrap_or(u32::MAX);
@@ -263,6 +263,7 @@ impl Flight {
                 opcode::SendMsg::new(fd, &raw const **header).flags(flags.cast_unsigned()).build()
             }
             (Payload::Many(_), None) => unreachable!("a batch is given its header when it is submitted"),
-        }
+        };
+        entry.flags(named)
     }
 }

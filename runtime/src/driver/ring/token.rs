@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Recv = 2,
     /// Single receive into a large buffer on a connection slot.
     RecvBulk = 8,
+    /// A connection's entry into the table of registered files: answered only when refused.
+    EnterFile = 9,
     /// First attempt of a send: answered only when it did not take every byte.
     SendTry = 3,
     /// The rest of a send that the socket did not take at once.
@@ -24,7 +26,7 @@ pub(super) enum Kind {
     Hangup = 5,
     /// A single operation with a slot of its own: connect, poll, file work.
     Single = 6,
-    /// A read of the eventfd other threads ring.
+    /// The poll of the eventfd other threads ring.
     Doorbell = 7,
 }
 
@@ -39,6 +41,7 @@ impl Kind {
             6 => Self::Single,
             7 => Self::Doorbell,
             8 => Self::RecvBulk,
+            9 => Self::EnterFile,
             _ => Self::Detached,
         }
     }
@@ -98,6 +101,7 @@ mod tests {
             Kind::Accept,
             Kind::Recv,
             Kind::RecvBulk,
+            Kind::EnterFile,
             Kind::SendTry,
             Kind::SendRest,
             Kind::Hangup,

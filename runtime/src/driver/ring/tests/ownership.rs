@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{closed, connect, drive, pair, poll_once, recv, ring, send, settle};
 use crate::buf::{Batch, Chunk, pool_stats};
+use crate::driver::ring::files::Place;
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Socket};
 
@@ -181,6 +182,35 @@ fn rest_of_a_send_when_the_core_ends() {
     drop(socket);
     drop(ring);
     assert!(is_dropped(&dropped), "shut down, completed, freed");
+}
+
+#[test]
+fn entry_into_the_table_of_files() {
+    let ring = ring();
+    for turns_between in [0, 1] {
+        let (socket, mut peer) = pair(&ring);
+        for round in 0..3 {
+            drive(&ring, send(&socket, Payload::from(Chunk::Static(b"x")))).unwrap();
+            if turns_between > 0 {
+                settle(&ring);
+                let held = ring.with(|inner| inner.conns.get(socket.key()).unwrap().place == Place::Held);
+                assert_eq!(held, round > 0, "entered with the second send");
+            }
+        }
+        drop(socket);
+        settle(&ring);
+        assert!(ring.with(|inner| inner.entering.is_empty()));
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).expect("the table does not keep the socket open");
+        assert_eq!(all, b"xxx");
+    }
+    // The place is used again by the next connection, whose bytes must not go to the old socket.
+    let (socket, mut peer) = pair(&ring);
+    for _ in 0..3 {
+        drive(&ring, send(&socket, Payload::from(Chunk::Static(b"y")))).unwrap();
+        settle(&ring);
+    }
+    peer.read_exact(&mut [0; 3]).unwrap();
 }
 
 #[test]
