@@ -66,8 +66,7 @@ impl Future for Draining {
             if core.is_draining() {
                 return Poll::Ready(());
             }
-            let waiter = self.waiter;
-            self.waiter = Some(core.wait_for_draining(waiter, cx.waker()));
+            core.drain_waiters.wait(&mut self.waiter, cx.waker());
             Poll::Pending
         })
     }
@@ -76,7 +75,12 @@ impl Future for Draining {
 impl Drop for Draining {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
-            Core::try_with(|core| core.forget_drain_waiter(waiter));
+            Core::try_with(|core| {
+                // Draining has emptied the list for good.
+                if !core.is_draining() {
+                    core.drain_waiters.leave(waiter);
+                }
+            });
         }
     }
 }

@@ -264,6 +264,13 @@ impl Acceptor {
         })
     }
 
+    /// The address of a TCP listener.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Acceptor::Monoio(acceptor) => local_addr(acceptor.fd()),
+        }
+    }
+
     /// One accept: a connection, close-on-exec, or the error of this attempt.
     ///
     /// Dropping the future loses no connection.

@@ -7,6 +7,7 @@
 
 mod catch;
 mod join;
+mod waiters;
 mod yield_now;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -23,6 +24,7 @@ pub use self::join::{JoinError, JoinHandle, spawn};
 pub use self::yield_now::yield_now;
 
 pub(crate) use self::join::spawn_scoped;
+pub(crate) use self::waiters::Waiters;
 
 use crate::blocking;
 use crate::buf;
@@ -78,7 +80,7 @@ pub(crate) struct Core {
     tasks: RefCell<Slab<Waker>>,
     clock: Cell<Instant>,
     pub(crate) wheel: RefCell<Wheel>,
-    drain_waiters: RefCell<Slab<Waker>>,
+    pub(crate) drain_waiters: Waiters,
     phase: Cell<Phase>,
     main_ended: Cell<bool>,
     in_turn: Cell<bool>,
@@ -101,7 +103,7 @@ impl Core {
             tasks: RefCell::new(Slab::new()),
             clock: Cell::new(now),
             wheel: RefCell::new(Wheel::new(now)),
-            drain_waiters: RefCell::new(Slab::new()),
+            drain_waiters: Waiters::default(),
             phase: Cell::new(Phase::Running),
             main_ended: Cell::new(false),
             in_turn: Cell::new(false),
@@ -336,10 +338,7 @@ impl Core {
     pub(crate) fn start_draining(&self) {
         if self.phase.get() == Phase::Running {
             self.phase.set(Phase::Draining);
-            let waiters: Vec<Waker> = self.drain_waiters.borrow_mut().drain().collect();
-            for waker in waiters {
-                waker.wake();
-            }
+            self.drain_waiters.wake_all();
         }
     }
 
@@ -348,24 +347,6 @@ impl Core {
         self.start_draining();
         self.phase.set(Phase::Stopping);
         self.nudge();
-    }
-
-    /// Puts or renews a waiter for draining; returns its key.
-    pub(crate) fn wait_for_draining(&self, key: Option<usize>, waker: &Waker) -> usize {
-        let mut waiters = self.drain_waiters.borrow_mut();
-        match key.and_then(|key| waiters.get_mut(key).map(|slot| (key, slot))) {
-            Some((key, slot)) => {
-                slot.clone_from(waker);
-                key
-            }
-            None => waiters.insert(waker.clone()),
-        }
-    }
-
-    /// Takes a waiter out again. Only before draining began: after that the list is empty.
-    pub(crate) fn forget_drain_waiter(&self, key: usize) {
-        let removed = self.drain_waiters.borrow_mut().try_remove(key);
-        drop(removed);
     }
 }
 

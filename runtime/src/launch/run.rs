@@ -91,15 +91,19 @@ impl Ready {
     }
 
     /// As [`run`](Self::run), for a future that is made on the core.
-    pub(super) fn run_main<F>(self, common: Common, main: impl FnOnce() -> F) -> Result<(), JoinError>
+    pub(super) fn run_main<F>(
+        self,
+        common: Common,
+        main: impl FnOnce() -> F + 'static,
+    ) -> Result<(), JoinError>
     where
         F: Future<Output = ()> + 'static,
     {
         self.run(common, |_| {
-            let main = main();
             spawn(async move {
                 let _end = EndOfMain;
-                main.await;
+                // Called in the task, so that a panic in the making is caught like any other.
+                main().await;
             })
         })
     }

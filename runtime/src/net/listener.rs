@@ -1,21 +1,24 @@
 //! Listeners that outlive what goes wrong.
 
 use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, shutdown, socket_with,
-    sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with, sockopt,
 };
 
 use super::{PeerAddr, Stream};
 use crate::driver::Acceptor;
-use crate::executor::{Core, yield_now};
+use crate::executor::{Core, Waiters, yield_now};
 use crate::time::sleep;
 
 /// First and longest wait after an accept that met a full descriptor table or no memory.
@@ -87,7 +90,7 @@ impl TcpListener {
     /// # Errors
     /// What the kernel says; not after a successful bind.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(SocketAddr::try_from(getsockname(&self.listener.fd)?)?)
+        self.listener.acceptor.local_addr()
     }
 
     /// Waits for a connection.
@@ -105,8 +108,9 @@ impl TcpListener {
         self.listener.accept().await
     }
 
-    /// Ends a pending accept and all later ones with an error. Connections in the backlog are
-    /// reset by the kernel when the listener is dropped.
+    /// Ends a pending accept and all later ones with an error. The socket itself listens on until
+    /// the listener is dropped: another process may share it. Connections still in the backlog
+    /// are reset then, unless one does.
     pub fn close(&self) {
         self.listener.close();
     }
@@ -175,34 +179,35 @@ fn bind_tcp(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedFd>
 
 struct Listener {
     acceptor: Acceptor,
-    /// The same socket, for options and shutdown.
-    fd: OwnedFd,
     closed: Cell<bool>,
+    /// Tasks in `accept`, to be told of a close.
+    waiting: Waiters,
     /// The turn of the last accept, and how many there were in it.
     burst: Cell<(u64, u32)>,
 }
 
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("fd", &self.fd).finish_non_exhaustive()
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("address", &self.acceptor.local_addr().ok()).finish_non_exhaustive()
     }
 }
 
 impl Listener {
     fn adopt(fd: OwnedFd) -> io::Result<Listener> {
-        let acceptor = Acceptor::adopt(fd.try_clone()?)?;
-        Ok(Listener { acceptor, fd, closed: Cell::new(false), burst: Cell::new((0, 0)) })
+        Ok(Listener {
+            acceptor: Acceptor::adopt(fd)?,
+            closed: Cell::new(false),
+            waiting: Waiters::default(),
+            burst: Cell::new((0, 0)),
+        })
     }
 
     async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
         let mut backoff = BACKOFF_MIN;
         self.give_way().await;
         loop {
-            let accepted = if self.closed.get() {
-                Err(io::ErrorKind::ConnectionAborted.into())
-            } else {
-                self.acceptor.accept().await
-            };
+            let accepted =
+                UnlessClosed { listener: self, waiting: None, accept: self.acceptor.accept() }.await;
             // A stream that cannot be set up is refused for the same reasons as an accept.
             let outcome = accepted.and_then(|(fd, peer)| {
                 let peer = peer.map_or(PeerAddr::Unix, PeerAddr::Tcp);
@@ -241,8 +246,44 @@ impl Listener {
 
     fn close(&self) {
         self.closed.set(true);
-        // Wakes whoever waits for a connection. Failing means that nobody can.
-        let _not_listening = shutdown(&self.fd, rustix::net::Shutdown::Both);
+        self.waiting.wake_all();
+    }
+}
+
+/// An accept that ends with an error when its listener is closed.
+struct UnlessClosed<'a, F> {
+    listener: &'a Listener,
+    /// Place in the listener's list, once polled.
+    waiting: Option<usize>,
+    accept: F,
+}
+
+impl<T, F: Future<Output = io::Result<T>>> Future for UnlessClosed<'_, F> {
+    type Output = io::Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        // SAFETY: `accept` is pinned whenever `self` is: nothing moves it, the `Drop` below does
+        // not touch it, and this type is `Unpin` only if `F` is.
+        let (listener, waiting, accept) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.listener, &mut this.waiting, Pin::new_unchecked(&mut this.accept))
+        };
+        if listener.closed.get() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let accepted = accept.poll(cx);
+        if accepted.is_pending() {
+            listener.waiting.wait(waiting, cx.waker());
+        }
+        accepted
+    }
+}
+
+impl<F> Drop for UnlessClosed<'_, F> {
+    fn drop(&mut self) {
+        if let Some(place) = self.waiting.filter(|_| !self.listener.closed.get()) {
+            self.listener.waiting.leave(place);
+        }
     }
 }
 

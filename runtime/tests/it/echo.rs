@@ -1,26 +1,12 @@
 //! Bytes there and back, over every kind of stream.
 
-use std::io;
 use std::time::Duration;
 
 use corelane_runtime::buf::{Chunk, Chunks};
 use corelane_runtime::net::{self, ListenOptions, PeerAddr, Shutdown, Stream, TcpListener, UnixListener};
 use corelane_runtime::{spawn, time};
 
-use crate::support::on_each_driver;
-
-/// Sends back what it receives until the peer ends.
-async fn echo(mut stream: Stream) -> io::Result<u64> {
-    let mut total = 0;
-    loop {
-        let bytes = stream.recv().await?;
-        if bytes.is_empty() {
-            return Ok(total);
-        }
-        total += bytes.len() as u64;
-        stream.send(bytes).await?;
-    }
-}
+use crate::support::{echo, listen, on_each_driver, tcp_pair};
 
 /// Sends a pattern in chunks while receiving it back, and checks every byte.
 async fn check_echo(mut client: Stream, total: usize) {
@@ -52,7 +38,7 @@ const TOTAL: usize = 1_000_000;
 #[test]
 fn tcp() {
     on_each_driver(|| async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+        let listener = listen();
         let address = listener.local_addr().unwrap();
         let server = spawn(async move { echo(listener.accept().await.unwrap().0).await });
         let client = Stream::connect(address).await.unwrap();
@@ -110,7 +96,7 @@ fn memory() {
 #[test]
 fn vectored_sends_arrive_in_order() {
     on_each_driver(|| async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+        let listener = listen();
         let mut client = Stream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
         for (why, lengths) in [
@@ -147,12 +133,7 @@ fn vectored_sends_arrive_in_order() {
 #[test]
 fn every_kind_of_chunk_is_sent_whole() {
     on_each_driver(|| async {
-        let (mut left, mut right) = {
-            let listener =
-                TcpListener::bind("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
-            let left = Stream::connect(listener.local_addr().unwrap()).await.unwrap();
-            (left, listener.accept().await.unwrap().0)
-        };
+        let (mut left, mut right) = tcp_pair().await;
         let lease = || {
             let mut lease = corelane_runtime::buf::Lease::take(10).unwrap();
             lease.extend_from_slice(b"xsame").unwrap();

@@ -4,9 +4,16 @@
 #![allow(clippy::cast_possible_truncation, reason = "tests")]
 
 mod blocking;
+mod cancel;
+mod deadlines;
+mod drain;
 mod echo;
+mod guards;
+mod launch;
 mod mesh;
+mod pressure;
 mod sharded;
 mod signal;
 mod stats;
 mod support;
+mod tasks;

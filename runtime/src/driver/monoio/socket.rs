@@ -129,9 +129,14 @@ impl Socket {
         chunk: Chunk,
         from: usize,
     ) -> impl Future<Output = (io::Result<usize>, Chunk)> {
+        self.begin();
+        let Socket { io, waiting, .. } = self;
         Map {
-            future: self.io.write(Sending::new(chunk, from)),
-            map: |(sent, buffer): (_, Sending)| (sent, buffer.into_chunk()),
+            future: io.write(Sending::new(chunk, from)),
+            map: |(sent, buffer): (_, Sending)| {
+                *waiting = false;
+                (sent, buffer.into_chunk())
+            },
         }
     }
 
