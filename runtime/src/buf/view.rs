@@ -1,5 +1,7 @@
 //! A frozen lease, shared on its core.
 
+#![allow(clippy::cast_possible_truncation, reason = "offsets are at most 64 KiB, the largest lease")]
+
 use std::cell::Cell;
 use std::fmt;
 use std::ops::{Bound, Deref, RangeBounds};

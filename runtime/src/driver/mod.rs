@@ -201,8 +201,7 @@ impl Socket {
 
     /// The local address of a TCP socket.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        SocketAddr::try_from(rustix::net::getsockname(self.fd())?)
-            .map_err(|_| io::ErrorKind::Unsupported.into())
+        local_addr(self.fd())
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -220,6 +219,10 @@ impl Socket {
             Socket::Monoio(_) => None,
         }
     }
+}
+
+fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getsockname(fd)?).map_err(|_| io::ErrorKind::Unsupported.into())
 }
 
 /// A send of one driver or the other.
@@ -266,9 +269,10 @@ impl Acceptor {
 
     /// The address of a TCP listener.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Acceptor::Monoio(acceptor) => local_addr(acceptor.fd()),
-        }
+        local_addr(match self {
+            Acceptor::Ring(acceptor) => acceptor.fd(),
+            Acceptor::Monoio(acceptor) => acceptor.fd(),
+        })
     }
 
     /// One accept: a connection, close-on-exec, or the error of this attempt.

@@ -9,6 +9,8 @@
 //! what it wants next: a socket whose deadline moved later since it was armed only stores the new
 //! deadline in a cell, and is looked at when the old one comes.
 
+#![allow(clippy::cast_possible_truncation, reason = "slots and lists are counted in hundreds")]
+
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};

@@ -32,7 +32,7 @@ pub(crate) struct Socket {
     abandoned: bool,
     /// Size of the next lease, in bytes. Follows what arrives: it grows when a lease was filled,
     /// and shrinks when a small one would have done.
-    want: u32,
+    want: usize,
 }
 
 impl Socket {
@@ -48,7 +48,7 @@ impl Socket {
             uring: local.uring,
             waiting: false,
             abandoned: false,
-            want: LEASE_SMALL as u32,
+            want: LEASE_SMALL,
         })
     }
 
@@ -79,7 +79,7 @@ impl Socket {
             self.waiting = false;
             ready?;
             let lease = loop {
-                match Lease::take(self.want as usize) {
+                match Lease::take(self.want) {
                     Ok(lease) => break lease,
                     // Backpressure: the peer's bytes stay in the kernel until there is room.
                     Err(_) => sleep(POOL_RETRY).await,
@@ -116,11 +116,10 @@ impl Socket {
     }
 
     fn learn(&mut self, n: usize) {
-        let n = n as u32;
         if n == self.want {
-            self.want = (self.want * 4).min(LEASE_LARGE as u32);
-        } else if n <= LEASE_SMALL as u32 {
-            self.want = LEASE_SMALL as u32;
+            self.want = (self.want * 4).min(LEASE_LARGE);
+        } else if n <= LEASE_SMALL {
+            self.want = LEASE_SMALL;
         }
     }
 

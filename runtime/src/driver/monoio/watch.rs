@@ -95,7 +95,8 @@ impl Inner {
             }
             for event in &events {
                 let data = event.data.u64();
-                let key = (data & u64::from(u32::MAX)) as usize;
+                #[allow(clippy::cast_possible_truncation, reason = "the lower half, which `add` put there")]
+                let key = data as u32 as usize;
                 let state = match self.watched.borrow().get(key) {
                     Some((tenant, state)) if u64::from(*tenant) == data >> 32 => state.upgrade(),
                     _ => None,

@@ -192,6 +192,8 @@ impl Ring {
 pub(crate) struct Acceptor {
     ring: Rc<Ring>,
     key: Key,
+    /// For addresses. Invariant: open until this is dropped.
+    fd: RawFd,
 }
 
 impl Acceptor {
@@ -200,11 +202,18 @@ impl Acceptor {
     /// # Errors
     /// `ENOBUFS` if this core has as many listeners as it may.
     pub(crate) fn new(ring: &Rc<Ring>, fd: OwnedFd) -> io::Result<Self> {
+        let raw = fd.as_raw_fd();
         let key = ring.with(|inner| inner.add_listener(fd)).map_err(|fd| {
             drop(fd);
             io::Error::from_raw_os_error(libc::ENOBUFS)
         })?;
-        Ok(Self { ring: Rc::clone(ring), key })
+        Ok(Self { ring: Rc::clone(ring), key, fd: raw })
+    }
+
+    /// The descriptor, for `getsockname` and the like.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: open while `self` lives (see the field).
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
     /// The next connection, and its peer's address if it is an internet one.
