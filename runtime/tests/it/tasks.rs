@@ -247,6 +247,41 @@ fn wakes_from_other_threads_reach_a_sleeping_core() {
     });
 }
 
+/// Steps: in one sleep the core gets bytes for a socket and a ring, in this order. So in the next
+/// turn the socket's task runs before the doorbell is answered, and has another thread ring again
+/// in between. Answering takes both rings back; a core that then sleeps without a look never wakes.
+#[test]
+fn a_ring_in_the_middle_of_a_turn_is_not_lost() {
+    on_each_driver(|| async {
+        let (mut stream, far) = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (corelane_runtime::net::Stream::from_std(listener.accept().unwrap().0).unwrap(), far)
+        };
+        let (first, second) = (Arc::new(Signal::default()), Arc::new(Signal::default()));
+        let rings_again = Arc::clone(&second);
+        drop(spawn(async move {
+            assert_eq!(&stream.recv().await.unwrap()[..], b"first");
+            std::thread::spawn(move || rings_again.set()).join().unwrap();
+            stream
+        }));
+        let waits = [Arc::clone(&first), second].map(|signal| spawn(async move { signal.wait().await }));
+        time::sleep(Duration::from_millis(5)).await;
+        // The core's thread stands still here, so both are there when it looks.
+        let other = std::thread::spawn(move || {
+            std::io::Write::write_all(&mut &far, b"first").unwrap();
+            first.set();
+            far
+        });
+        let _far = other.join().unwrap();
+        for wait in waits {
+            let begun = std::time::Instant::now();
+            wait.await.unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(30), "woken by something else");
+        }
+    });
+}
+
 #[test]
 fn many_tasks_woken_from_many_threads_each_finish_once() {
     on_each_driver(|| async {
