@@ -127,6 +127,7 @@ struct Inner {
     places: u32,
     /// Entries into it submitted since the last turn.
     entering: Vec<Entering>,
+    #[allow(clippy::vec_box, reason = "the kernel has the address of the header, not of the list")]
     spare_headers: Vec<Box<libc::msghdr>>,
     /// Connections to arm once there are buffers.
     starved: VecDeque<Key>,
