@@ -1,8 +1,8 @@
 //! How other threads reach a core: a queue and a doorbell that rings once per batch.
 //!
 //! monoio's own wakes from other threads write to its eventfd once each (guard 10). Here the
-//! first sender of a batch rings and the rest see that it has rung; the core clears the flag
-//! before it drains, so a message is either drained in this turn or rings again.
+//! first sender of a batch rings and the rest see that it has rung; the core answers before it
+//! drains, so a message is either drained in this turn or rings again ([`Doorbell`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -78,8 +78,8 @@ pub use self::sharded::Sharded;
 /// Calls in flight at most, from one core to one core at one depth.
 ///
 /// In flight is a call whose answer the caller's core has not seen yet. A round trip is a turn
-/// of each loop, some tens of microseconds under load, so this allows around a million calls a second for
-/// each pair, and the two rings of a pair stay within 10 KiB.
+/// of each loop, some tens of microseconds under load, so this allows some hundred thousand calls a
+/// second for each pair, and the two rings of a pair stay within 10 KiB.
 pub const CALLS_IN_FLIGHT_MAX: usize = 32;
 
 /// Calls made inside calls: the first depth that is refused.
