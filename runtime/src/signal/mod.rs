@@ -1,11 +1,11 @@
 //! Signals that end the process: SIGTERM, SIGINT and SIGHUP.
 //!
 //! A signal is taken by whichever thread does not block it. The threads a
-//! [`Runtime`](crate::Runtime) starts all block these three, so that no handler ever runs on a core.
+//! [`Runtime`] starts all block these three, so that no handler ever runs on a core.
 //! The program blocks them in its first thread as well, with [`Signals::block`], and waits for them
 //! there. [`drain_on_signal`] does the usual thing: the first signal drains, the second ends at once.
 //!
-//! ```no_run
+//! ```
 //! use std::time::Duration;
 //! use corelane_runtime::{Runtime, signal::{Signals, drain_on_signal}};
 //!
@@ -158,12 +158,12 @@ impl Interrupter {
 
 /// Waits until the runtime has ended, draining it at the first signal and ending it at the second.
 ///
-/// The first signal calls [`Runtime::shutdown`](crate::Runtime::shutdown) with `grace`, the second
-/// [`Runtime::shutdown_now`](crate::Runtime::shutdown_now). Signals are waited for on a thread of
+/// The first signal calls [`Runtime::shutdown`] with `grace`, the second
+/// [`Runtime::shutdown_now`]. Signals are waited for on a thread of
 /// its own, which has ended when this returns.
 ///
 /// # Errors
-/// What [`Runtime::join`](crate::Runtime::join) says, or that the thread could not be started.
+/// What [`Runtime::join`] says, or that the thread could not be started.
 pub fn drain_on_signal(runtime: Runtime, signals: Signals, grace: Duration) -> io::Result<()> {
     let interrupter = signals.interrupter();
     let handle = runtime.handle();
