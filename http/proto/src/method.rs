@@ -3,6 +3,8 @@
 use crate::head::Span;
 
 /// A request method. Methods are case-sensitive: `get` is another method than `GET`.
+///
+/// Two [`Method::Other`] of different heads are not to be compared; their text is ([`as_str`](Self::as_str)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// `GET`, RFC 9110 §9.3.1.

@@ -5,10 +5,9 @@
 //! body, keep-alive, expectation, upgrade. Nothing is copied; the field table is kept between heads, so
 //! that a connection in steady state does not allocate.
 //!
-//! A head may arrive in any number of pieces. The parser remembers the last complete line and goes
-//! on there; the answer, value or error, does not depend on where the input was cut. A line
-//! that arrives in many pieces is looked at once for each: at most
-//! [`head_bytes_max`](HeadLimits::head_bytes_max) bytes of scanning for each read, which costs less than the read.
+//! A head may arrive in any number of pieces. The parser remembers the last complete line, and of the line after
+//! it how far it was good, and goes on there: no byte is read much more than once, however a peer cuts
+//! its head. The answer, value or error, does not depend on where the input was cut.
 //!
 //! ```
 //! use corelane_http_proto::head::{BodyFraming, HeadLimits, Method, Name, RequestHead};

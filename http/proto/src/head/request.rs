@@ -2,7 +2,7 @@
 
 use super::authority::is_authority;
 use super::connection::Connection;
-use super::lines::{self, Gather, Stop};
+use super::lines::{self, Gather, Partial, Stop};
 use super::request_line;
 use super::table::Table;
 use super::target::Target;
@@ -11,7 +11,7 @@ use super::{FIELDS_CAP, Field, HEAD_BYTES_CAP, HeadError, HeadLimits, Span, Vers
 use crate::framing::{BodyFraming, Lengths};
 use crate::method::Method;
 use crate::name::Name;
-use crate::scan::{CommonRequest, Kernel};
+use crate::scan::{CommonRequest, Kernel, Taken};
 
 /// The head of a request. Reusable: [`clear`](Self::clear) keeps the field table's memory.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub struct RequestHead {
     table: Table,
     kernel: Kernel,
     progress: Progress,
+    partial: Partial,
     method: Method,
     target: Target,
     facts: Facts,
@@ -97,6 +98,7 @@ impl RequestHead {
             table: Table::new(),
             kernel,
             progress: Progress::RequestLine,
+            partial: Partial::NONE,
             method: Method::Get,
             target: Target::NONE,
             facts: Facts::NONE,
@@ -109,6 +111,9 @@ impl RequestHead {
     pub fn clear(&mut self) {
         self.table.clear();
         self.progress = Progress::RequestLine;
+        self.partial = Partial::NONE;
+        self.method = Method::Get;
+        self.target = Target::NONE;
         self.facts = Facts::NONE;
         self.framing = BodyFraming::None;
     }
@@ -137,14 +142,27 @@ impl RequestHead {
             Progress::Fields(line) => line,
             Progress::Complete(len) => return Ok(Some(len)),
         };
-        let mut taken = self.kernel.take(bytes, line, self.table.room(fields_max));
+        // In the middle of a line, the careful reader knows where it was.
+        let mut taken = if self.partial == Partial::NONE {
+            self.kernel.take(bytes, line, self.table.room(fields_max))
+        } else {
+            Taken { request: None, count: 0, line }
+        };
         if line == 0 && !self.common_request(taken.request, limits) {
             let Some(next) = self.careful_request(bytes, limits)? else {
                 return too_large_or_partial(input, max);
             };
             taken = self.kernel.take(bytes, next, self.table.room(fields_max));
         }
-        match lines::read(bytes, taken, self.kernel, &mut self.table, fields_max, &mut self.facts)? {
+        match lines::read(
+            bytes,
+            taken,
+            self.kernel,
+            &mut self.table,
+            fields_max,
+            &mut self.facts,
+            &mut self.partial,
+        )? {
             Stop::End(len) => self.complete(len).map(Some),
             Stop::Before(line) => {
                 self.progress = Progress::Fields(line);
@@ -169,7 +187,8 @@ impl RequestHead {
     /// Reads a request line of any kind and tells where the next line starts, if it has arrived to its end.
     #[cold]
     fn careful_request(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
-        let Some(line) = request_line::read(bytes, limits)? else { return Ok(None) };
+        let Some(line) = request_line::read(bytes, limits, &mut self.partial)? else { return Ok(None) };
+        self.partial = Partial::NONE;
         self.method = line.method;
         self.target = line.target;
         self.facts.version = line.version;
@@ -187,7 +206,7 @@ impl RequestHead {
         Ok(len)
     }
 
-    /// The method.
+    /// The method; [`Method::Get`] until the request line is parsed.
     #[inline]
     #[must_use]
     pub fn method(&self) -> Method {

@@ -1,5 +1,6 @@
 //! The request line (RFC 9112 §3).
 
+use super::lines::Partial;
 use super::target::Target;
 use super::{HeadError, HeadLimits, METHOD_BYTES_MAX, Method, Span, Version};
 use crate::class::{is_target_byte, is_token_byte};
@@ -12,18 +13,25 @@ pub(super) struct RequestLine {
     pub(super) next: usize,
 }
 
-/// Reads the request line at the start of `bytes`; `None` if it has not arrived to its end.
+/// Reads the request line at the start of `bytes`; `None` if it has not arrived to its end, and then `partial` is
+/// what to give with the next call.
 ///
 /// Checks go from left to right and each looks no further than the byte it is about, so that an input
 /// cut anywhere gives the same error.
-pub(super) fn read(bytes: &[u8], limits: &HeadLimits) -> Result<Option<RequestLine>, HeadError> {
+pub(super) fn read(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    partial: &mut Partial,
+) -> Result<Option<RequestLine>, HeadError> {
     let Some(start) = skip_blank_line(bytes)? else { return Ok(None) };
     let Some((method, target_start)) = method(bytes, start)? else { return Ok(None) };
 
-    let target_end = end_of(bytes, target_start, is_target_byte);
+    // Only the target can be long.
+    let target_end = end_of(bytes, target_start.max(partial.clean), is_target_byte);
     if target_end - target_start > limits.target_bytes_max {
         return Err(HeadError::TargetTooLong);
     }
+    *partial = Partial::up_to(target_end);
     if target_end == bytes.len() {
         return Ok(None);
     }

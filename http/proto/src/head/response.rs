@@ -1,7 +1,7 @@
 //! Response heads (RFC 9112 §4), for the client.
 
 use super::connection::Connection;
-use super::lines::{self, Gather, Stop};
+use super::lines::{self, Gather, Partial, Stop};
 use super::request_line::version_number;
 use super::table::Table;
 use super::too_large_or_partial;
@@ -9,7 +9,7 @@ use super::{FIELDS_CAP, Field, HEAD_BYTES_CAP, HeadError, HeadLimits, Span, Vers
 use crate::framing::{self, BodyFraming, Lengths, ResponseFraming};
 use crate::method::Method;
 use crate::name::Name;
-use crate::scan::{Kernel, control_from};
+use crate::scan::{Kernel, Taken, control_from};
 
 /// The head of a response. Reusable: [`clear`](Self::clear) keeps the field table's memory.
 ///
@@ -34,6 +34,7 @@ pub struct ResponseHead {
     table: Table,
     kernel: Kernel,
     progress: Progress,
+    partial: Partial,
     status: u16,
     reason: Span,
     facts: Facts,
@@ -98,6 +99,7 @@ impl ResponseHead {
             table: Table::new(),
             kernel,
             progress: Progress::StatusLine,
+            partial: Partial::NONE,
             status: 0,
             reason: Span::new(0, 0),
             facts: Facts::NONE,
@@ -109,6 +111,9 @@ impl ResponseHead {
     pub fn clear(&mut self) {
         self.table.clear();
         self.progress = Progress::StatusLine;
+        self.partial = Partial::NONE;
+        self.status = 0;
+        self.reason = Span::new(0, 0);
         self.facts = Facts::NONE;
         self.says = BodyFraming::None;
     }
@@ -135,8 +140,21 @@ impl ResponseHead {
             Progress::Fields(line) => line,
             Progress::Complete(len) => return Ok(Some(len)),
         };
-        let taken = self.kernel.take(bytes, line, self.table.room(fields_max));
-        match lines::read(bytes, taken, self.kernel, &mut self.table, fields_max, &mut self.facts)? {
+        // In the middle of a line, the careful reader knows where it was.
+        let taken = if self.partial == Partial::NONE {
+            self.kernel.take(bytes, line, self.table.room(fields_max))
+        } else {
+            Taken { request: None, count: 0, line }
+        };
+        match lines::read(
+            bytes,
+            taken,
+            self.kernel,
+            &mut self.table,
+            fields_max,
+            &mut self.facts,
+            &mut self.partial,
+        )? {
             Stop::End(len) => {
                 self.says = self.facts.lengths.finish()?;
                 self.progress = Progress::Complete(len);
@@ -181,7 +199,7 @@ impl ResponseHead {
         Ok(Some(reason_end + 2))
     }
 
-    /// The status code, 100 to 999.
+    /// The status code, 100 to 999; 0 until the status line is parsed.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status

@@ -57,6 +57,8 @@ impl Avx2 {
     }
 }
 
+/// What [`Avx2::is_plain_authority`] does, once it is known that it may.
+///
 /// # Safety
 ///
 /// `bytes` holds a vector or more, and `len` bytes from `start` on, 1 to 32.
@@ -71,14 +73,18 @@ unsafe fn is_plain_authority(bytes: &[u8], start: usize, len: usize) -> bool {
         return true;
     }
     let colon = others.trailing_zeros() as usize;
+    // The ten digits are what a shift brings to the top of the signed range.
     let digits =
         _mm256_cmpgt_epi8(_mm256_add_epi8(window, _mm256_set1_epi8(127 - 57)), _mm256_set1_epi8(127 - 10));
+    // Bits above the colon's.
     let port = here & !(others ^ (others - 1));
     // SAFETY: `colon` is less than `len`.
     let is_colon = unsafe { peek::<1>(bytes, start + colon) } == *b":";
     is_colon && colon > 0 && port & !(mask(digits) >> skip) == 0 && len - colon <= 5
 }
 
+/// What [`Avx2::take`] does, once it is known that it may.
+///
 /// # Safety
 ///
 /// `bytes` holds a vector or more.
@@ -212,21 +218,23 @@ unsafe fn field<const LAST: bool>(
     } else {
         trimmed(bytes, colon + 1, lf - 1)
     };
-    Some(Field {
-        name: known_name(window, skip, len, name::key(first, last)),
-        name_span: Span::between(start, colon),
-        value: Span::between(value_start, value_end),
-    })
+    // SAFETY: `skip` is 0, or `start` lies in the last window and `skip` is its distance from that window's start.
+    let name = unsafe { known_name(window, skip, len, name::key(first, last)) };
+    Some(Field { name, name_span: Span::between(start, colon), value: Span::between(value_start, value_end) })
 }
 
 /// The name that `window` holds from lane `skip` on, a token of `len` bytes, 3 to 31.
+///
+/// # Safety
+///
+/// `skip` is 32 or less.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-fn known_name(window: __m256i, skip: usize, len: usize, key: u64) -> Name {
+unsafe fn known_name(window: __m256i, skip: usize, len: usize, key: u64) -> Name {
     debug_assert!(skip + len < LANES);
     let Some((name, spelling)) = name::candidate(key, len) else { return Name::Other };
     // Zeros before the spelling bring its start to lane `skip`.
-    // SAFETY: `skip` is less than 32, and a spelling has 64 bytes.
+    // SAFETY: `skip` is 32 or less, and a spelling has 64 bytes.
     let spelling = unsafe { load(spelling, LANES - skip) };
     let equal = mask(_mm256_cmpeq_epi8(_mm256_or_si256(window, _mm256_set1_epi8(0x20)), spelling));
     // The lowest `len` bits of what remains.

@@ -6,3 +6,4 @@ mod chunked;
 mod conn;
 mod date;
 mod encode;
+mod head;
