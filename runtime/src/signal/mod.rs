@@ -158,9 +158,10 @@ impl Interrupter {
 
 /// Waits until the runtime has ended, draining it at the first signal and ending it at the second.
 ///
-/// The first signal calls [`Runtime::shutdown`] with `grace`, the second
-/// [`Runtime::shutdown_now`]. Signals are waited for on a thread of
-/// its own, which has ended when this returns.
+/// The first signal calls [`Runtime::shutdown`] with `grace`, the second [`Runtime::shutdown_now`].
+/// A core stops between tasks, so one that hangs in a task does not stop; the third signal is no
+/// longer held back and ends the process. Signals are waited for on a thread of its own, which has
+/// ended when this returns.
 ///
 /// # Errors
 /// What [`Runtime::join`] says, or that the thread could not be started.
@@ -174,6 +175,9 @@ pub fn drain_on_signal(runtime: Runtime, signals: Signals, grace: Duration) -> i
             if let Some(signal) = signals.wait()? {
                 tracing::warn!(%signal, "ending at once");
                 handle.shutdown_now();
+                // From here on this thread takes signals as if nobody had ever blocked them.
+                sys::unblock()?;
+                signals.wait()?;
             }
         }
         io::Result::Ok(())

@@ -75,7 +75,7 @@ impl Drop for Server {
 fn the_child() {
     let Ok(behaviour) = std::env::var(CHILD) else { return };
     let signals = Signals::block().unwrap();
-    let stubborn = behaviour == "stubborn";
+    let (stubborn, hung) = (behaviour == "stubborn", behaviour == "hung");
     let grace = if behaviour == "short grace" { Duration::from_millis(10) } else { FOR_EVER };
     let runtime = Runtime::builder()
         .cores(Some(2))
@@ -89,6 +89,10 @@ fn the_child() {
             shutdown::draining().await;
             if core.index() == 0 {
                 println!("draining");
+            }
+            if hung {
+                // A task that never comes back to its loop.
+                std::thread::sleep(FOR_EVER);
             }
             if stubborn || grace < FOR_EVER {
                 time::sleep(FOR_EVER).await;
@@ -118,6 +122,21 @@ fn the_second_signal_ends_at_once() {
     server.send(Signal::INT);
     let (status, rest) = server.end();
     assert!(status.success() && rest.contains("ended"), "{status}, {rest}");
+}
+
+/// Whichever of the last two is taken as the second, the other then ends the process.
+#[test]
+fn the_third_signal_ends_a_process_that_hangs() {
+    let mut server = Server::start("hung");
+    server.send(Signal::TERM);
+    server.expect("draining");
+    server.send(Signal::INT);
+    server.send(Signal::HUP);
+    let (status, rest) = server.end();
+    assert!(
+        [Signal::INT, Signal::HUP].map(|s| Some(s.as_raw())).contains(&status.signal()),
+        "{status}, {rest}"
+    );
 }
 
 #[test]
