@@ -71,6 +71,30 @@ print("good")
     assert_eq!(run("python3", "python3", &["-c", &script]).stdout, b"good\n");
 }
 
+/// The page lists the routes, and its links lead to them: a browser follows one and shows what it got.
+#[test]
+fn a_browser_shows_the_page_and_what_its_links_lead_to() {
+    let showcase = Showcase::start(&[]);
+    let profile = std::env::temp_dir().join(format!("corelane-chromium-{}", std::process::id()));
+    let show = |target: &str| {
+        let profile = format!("--user-data-dir={}", profile.display());
+        let url = showcase.url(target);
+        let quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
+        let args = [&["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"], &quiet[..]].concat();
+        let args = [&args[..], &[&profile, "--dump-dom", &url]].concat();
+        String::from_utf8(run("chromium", "chromium", &args).stdout).unwrap()
+    };
+    let page = show("/");
+    let links: Vec<&str> =
+        page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    for link in ["/plaintext", "/json", "/users/42", "/core", "/panic"] {
+        assert!(links.contains(&link), "no link to {link} among {links:?}");
+    }
+    assert!(show("/users/42").contains(r#"{"id":42}"#));
+    assert!(show("/plaintext").contains("Hello, World!"));
+    std::fs::remove_dir_all(&profile).unwrap();
+}
+
 #[test]
 fn wrk_sees_no_error() {
     let showcase = Showcase::start(&[]);
