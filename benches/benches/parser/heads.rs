@@ -1,10 +1,10 @@
 //! Request heads as real clients send them: what the parser benches read.
 
 /// A name for the table and the bytes on the wire.
-pub type Sample = (&'static str, &'static [u8]);
+pub(crate) type Sample = (&'static str, &'static [u8]);
 
 /// The samples, from the smallest to the largest.
-pub const SAMPLES: [Sample; 5] =
+pub(crate) const SAMPLES: [Sample; 5] =
     [("minimal", MINIMAL), ("curl", CURL), ("api_jwt", API_JWT), ("browser", BROWSER), ("many", MANY)];
 
 /// What a load generator sends.

@@ -84,7 +84,7 @@ impl Conn {
         let bytes = self.input.take(consumed);
         let (body, feed) = self.body(framing);
         let head = self.head.take().expect("the head was just parsed");
-        let request = head.complete(bytes, body, self.peer.clone());
+        let request = head.complete(bytes, body, self.peer);
         let mut handler = self.shared.service.call(request);
         match poll_handler(&mut handler, cx) {
             Poll::Ready(response) => self.answered(response, feed),
