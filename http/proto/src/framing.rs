@@ -126,12 +126,11 @@ impl Lengths {
     /// implemented should be answered with 501 (§6.1); where both hold, the duty goes before the advice.
     #[inline(always)]
     pub(crate) fn finish(&self) -> Result<BodyFraming, HeadError> {
-        match (self.codings, self.content_length) {
-            (Codings::Absent, None) => Ok(BodyFraming::None),
-            (Codings::Absent, Some(length)) => Ok(BodyFraming::Length(length)),
-            (Codings::Chunked, _) => Ok(BodyFraming::Chunked),
-            (Codings::Unknown, _) => Err(HeadError::TransferEncodingInvalid),
-            (Codings::ChunkedOverUnknown, _) => Err(HeadError::TransferCodingUnknown),
+        match self.codings {
+            Codings::Absent => Ok(self.content_length.map_or(BodyFraming::None, BodyFraming::Length)),
+            Codings::Chunked => Ok(BodyFraming::Chunked),
+            Codings::Unknown => Err(HeadError::TransferEncodingInvalid),
+            Codings::ChunkedOverUnknown => Err(HeadError::TransferCodingUnknown),
         }
     }
 }

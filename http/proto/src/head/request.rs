@@ -174,11 +174,11 @@ impl RequestHead {
     /// Takes over a request line of the usual kind. False if there is none.
     #[inline]
     fn common_request(&mut self, request: Option<CommonRequest>, limits: &HeadLimits) -> bool {
-        let Some(CommonRequest { method, start, question, end }) = request else { return false };
+        let Some(CommonRequest { is_post, start, question, end }) = request else { return false };
         if end - start > limits.target_bytes_max {
             return false;
         }
-        self.method = method;
+        self.method = if is_post { Method::Post } else { Method::Get };
         self.target = Target::origin_form(start, question, end);
         self.facts.version = Version::Http11;
         true

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 use super::lines::{BLOCK, Block, LineEnds};
 use super::{CommonRequest, Taken, trimmed};
 use crate::class::{is_reg_name_byte, is_target_byte, is_token_byte};
-use crate::head::{Field, Method, Span};
+use crate::head::{Field, Span};
 use crate::name::{self, Name};
 
 /// Bytes in one vector.
@@ -140,10 +140,10 @@ unsafe fn common_request(bytes: &[u8], lf: usize) -> Option<CommonRequest> {
     // SAFETY: `lf` is at least 15 and within the bytes.
     let (first, version, cr) =
         unsafe { (peek::<5>(bytes, 0), peek::<9>(bytes, end), peek::<1>(bytes, lf - 1)) };
-    let (method, start) = if first[..4] == *b"GET " {
-        (Method::Get, 4)
+    let (is_post, start) = if first[..4] == *b"GET " {
+        (false, 4)
     } else if first == *b"POST " {
-        (Method::Post, 5)
+        (true, 5)
     } else {
         return None;
     };
@@ -168,7 +168,7 @@ unsafe fn common_request(bytes: &[u8], lf: usize) -> Option<CommonRequest> {
     }
     // SAFETY: `start` is at most 5, and `lf` at least 15.
     let slash = unsafe { peek::<1>(bytes, start) };
-    (slash == *b"/" && start < end).then_some(CommonRequest { method, start, question, end })
+    (slash == *b"/" && start < end).then_some(CommonRequest { is_post, start, question, end })
 }
 
 /// Takes apart the line from `start` to the LF at `lf`, all of whose bytes but the last two are printable.

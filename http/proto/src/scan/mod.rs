@@ -18,7 +18,7 @@
 //! assert!(["avx2", "portable"].contains(&kernel.name()));
 //! ```
 
-use crate::head::{Field, Method, Span};
+use crate::head::{Field, Span};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -45,8 +45,9 @@ pub(crate) struct Taken {
 /// A request line with a common method, a target in origin-form and version 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CommonRequest {
-    /// GET or POST.
-    pub(crate) method: Method,
+    /// POST rather than GET. A [`Method`](crate::head::Method) would be written in part and read whole, which holds
+    /// up the processor.
+    pub(crate) is_post: bool,
     /// Start of the target, which is a `/`.
     pub(crate) start: usize,
     /// The first `?` of the target, or its end.

@@ -2,7 +2,7 @@
 
 use super::{CommonRequest, Taken, trimmed};
 use crate::class::{is_reg_name_byte, is_text_byte, is_token_byte};
-use crate::head::{Field, Method, Span};
+use crate::head::{Field, Span};
 use crate::name::Name;
 
 /// What [`Kernel::take`](super::Kernel::take) has to do.
@@ -34,9 +34,9 @@ fn line_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 fn common_request(line: &[u8]) -> Option<CommonRequest> {
-    let (method, start) = match line {
-        [b'G', b'E', b'T', b' ', ..] => (Method::Get, 4),
-        [b'P', b'O', b'S', b'T', b' ', ..] => (Method::Post, 5),
+    let (is_post, start) = match line {
+        [b'G', b'E', b'T', b' ', ..] => (false, 4),
+        [b'P', b'O', b'S', b'T', b' ', ..] => (true, 5),
         _ => return None,
     };
     let target = line[start..].strip_suffix(b" HTTP/1.1\r\n")?;
@@ -47,7 +47,7 @@ fn common_request(line: &[u8]) -> Option<CommonRequest> {
     }
     let end = start + target.len();
     let question = target.iter().position(|&byte| byte == b'?').map_or(end, |at| start + at);
-    Some(CommonRequest { method, start, question, end })
+    Some(CommonRequest { is_post, start, question, end })
 }
 
 fn field(bytes: &[u8], start: usize, lf: usize) -> Option<Field> {
