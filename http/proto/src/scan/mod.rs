@@ -5,8 +5,8 @@
 //! go on from there. So a kernel may take less than it could, but what it takes must be right: its twin that reads
 //! byte by byte is the truth the tests hold it to.
 //!
-//! `avx2` is chosen once, at run time, where the machine has it, and kept by whoever parses. Elsewhere the
-//! portable kernel takes nothing, and the careful readers, which search values eight bytes at a time, do the work.
+//! AVX2 is chosen once, at run time, where the machine has it, and kept by whoever parses. Elsewhere the
+//! portable kernel searches values eight bytes at a time, in a word.
 //!
 //! This is the only module of the crate with `unsafe` code.
 //!
@@ -101,7 +101,7 @@ impl Kernel {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Choice::Avx2(avx2) => avx2.take(bytes, line, room),
-            Choice::Portable => Taken { request: None, count: 0, line },
+            Choice::Portable => swar::take(bytes, line, room),
         }
     }
 }

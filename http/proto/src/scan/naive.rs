@@ -5,7 +5,7 @@ use crate::class::{is_reg_name_byte, is_text_byte, is_token_byte};
 use crate::head::{Field, Span};
 use crate::name::Name;
 
-/// What [`Kernel::take`](super::Kernel::take) has to do.
+/// What a vector kernel has to take.
 pub(super) fn take(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
     let mut request = None;
     if line == 0 {
@@ -50,13 +50,34 @@ fn common_request(line: &[u8]) -> Option<CommonRequest> {
     Some(CommonRequest { is_post, start, question, end })
 }
 
+/// What the portable kernel has to take: field lines of any kind, but no request line.
+pub(super) fn take_fields(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
+    let mut count = 0;
+    while line > 0 && count < room.len() {
+        let end = control_from(bytes, line);
+        if !bytes[end..].starts_with(b"\r\n") {
+            break;
+        }
+        let Some(field) = any_field(bytes, line, end) else { break };
+        room[count] = field;
+        count += 1;
+        line = end + 2;
+    }
+    Taken { request: None, count, line }
+}
+
 fn field(bytes: &[u8], start: usize, lf: usize) -> Option<Field> {
-    let line = bytes[start..lf].strip_suffix(b"\r")?;
+    let is_cr = bytes[lf - 1] == b'\r';
+    any_field(bytes, start, lf - 1).filter(|field| is_cr && (3..=31).contains(&field.name_span.len()))
+}
+
+fn any_field(bytes: &[u8], start: usize, end: usize) -> Option<Field> {
+    let line = &bytes[start..end];
     let len = line.iter().position(|&byte| !is_token_byte(byte))?;
-    if line[len] != b':' || !(3..=31).contains(&len) {
+    if line[len] != b':' || len == 0 {
         return None;
     }
-    let (value_start, value_end) = trimmed(bytes, start + len + 1, lf - 1);
+    let (value_start, value_end) = trimmed(bytes, start + len + 1, end);
     Some(Field {
         name: Name::from_bytes(&line[..len]),
         name_span: Span::between(start, start + len),

@@ -1,11 +1,40 @@
-//! Eight bytes in a word: what the careful readers search values with, on any machine.
+//! Eight bytes in a word, on any machine: the portable kernel, and what the careful readers search values with.
 
+use super::{Taken, trimmed};
 use crate::class::{is_text_byte, is_token_byte};
+use crate::head::{Field, Span};
+use crate::name::Name;
 
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
 
+/// See [`Kernel::take`](super::Kernel::take). Request lines are left to the careful reader.
+#[inline(never)]
+pub(super) fn take(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
+    let mut count = 0;
+    while line > 0 && count < room.len() {
+        let colon = token_end(bytes, line);
+        if colon == line || bytes.get(colon) != Some(&b':') {
+            break;
+        }
+        let end = control_from(bytes, colon + 1);
+        if bytes.get(end..).and_then(<[u8]>::first_chunk) != Some(b"\r\n") {
+            break;
+        }
+        let (value_start, value_end) = trimmed(bytes, colon + 1, end);
+        room[count] = Field {
+            name: Name::from_bytes(&bytes[line..colon]),
+            name_span: Span::between(line, colon),
+            value: Span::between(value_start, value_end),
+        };
+        count += 1;
+        line = end + 2;
+    }
+    Taken { request: None, count, line }
+}
+
 /// The first control byte other than tab at or after `from`, or the end of `bytes`.
+#[inline]
 pub(crate) fn control_from(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
@@ -23,6 +52,7 @@ pub(crate) fn control_from(bytes: &[u8], from: usize) -> usize {
 
 /// The first byte at or after `from` that is no token byte, or the end of `bytes`. Tokens are short: a table
 /// load and a test for each byte.
+#[inline]
 pub(crate) fn token_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while at < bytes.len() && is_token_byte(bytes[at]) {
@@ -34,6 +64,7 @@ pub(crate) fn token_end(bytes: &[u8], from: usize) -> usize {
 /// The high bit of each byte that is a control byte other than tab.
 ///
 /// Every step stays within its byte (no carry leaves one), so that all bits are exact, not only the lowest.
+#[inline]
 fn control_bytes(word: u64) -> u64 {
     let low = word & !HIGH;
     let at_least_space = (low + ONES * 0x60) | word;
