@@ -125,3 +125,29 @@ impl Drop for CoreShared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guard 10: a thousand messages are one write to the driver's descriptor. An eventfd adds up
+    /// what is written to it.
+    #[test]
+    fn a_batch_of_messages_rings_once() {
+        let shared = CoreShared::new(CoreId::new(0), 1, Bell::new().unwrap());
+        let bell = shared.bell.duplicate().unwrap();
+        for batch in 1..=3 {
+            for _ in 0..1000 {
+                assert!(shared.post(Box::new(|| ())));
+            }
+            let mut rings = [0; 8];
+            rustix::io::read(&bell, &mut rings).unwrap();
+            assert_eq!(u64::from_ne_bytes(rings), 1, "batch {batch}");
+            assert!(shared.take_rung());
+            assert_eq!(std::iter::from_fn(|| shared.take()).count(), 1000);
+        }
+        shared.close();
+        assert!(!shared.post(Box::new(|| ())), "a core that has ended takes no mail");
+        assert_eq!(shared.depth(), 0);
+    }
+}

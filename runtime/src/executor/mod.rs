@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_task::Runnable;
 use slab::Slab;
@@ -278,9 +278,7 @@ impl Core {
         // A destructor may spawn or wake; each round ends what the last one left. A destructor that
         // spawns for ever is the caller's bug, and the bound keeps it from being a hang.
         for _ in 0..64 {
-            if self.shared.take_rung() {
-                self.take_mail();
-            }
+            self.take_mail();
             let alive: Vec<Waker> = self.tasks.borrow().iter().map(|(_, waker)| waker.clone()).collect();
             self.yielded.borrow_mut().clear();
             for waker in alive {
@@ -292,9 +290,15 @@ impl Core {
                 dropped = true;
                 drop(runnable);
             }
-            if !dropped && self.tasks.borrow().is_empty() {
+            if dropped {
+                continue;
+            }
+            if self.tasks.borrow().is_empty() {
                 break;
             }
+            // Another thread is waking a task and has not put it into the mail yet. If that takes
+            // longer than all our rounds the task is leaked, like what comes after the end.
+            std::thread::sleep(Duration::from_millis(1));
         }
         self.wheel.borrow_mut().clear();
         self.in_turn.set(false);

@@ -133,16 +133,20 @@ impl Builder {
         let mesh = connect(&[ready.shared()]).pop().map(Mesh::new);
         let Some(mesh) = mesh else { unreachable!("one core has one seat") };
         let blocking = Arc::new(blocking::Pool::new(self.blocking));
+        // Armed once the future is on the core.
+        let mut no_unwind = None;
         let outcome = ready.run(Common { mesh, blocking }, |core| {
             let future = async move {
                 let _end = EndOfMain;
                 future.await
             };
+            no_unwind = Some(AbortOnUnwind);
             // SAFETY: `Ready::run` ends by dropping every task of the core, so the future is gone
-            // before `run` and with it this function returns; it does not unwind before that,
-            // because tasks' panics are caught and the driver's loop does not panic.
+            // before `run` and with it this function returns; if the loop itself panics, the guard
+            // ends the process.
             unsafe { spawn_scoped(core, future) }
         });
+        std::mem::forget(no_unwind);
         match outcome {
             Ok(output) => Ok(output),
             Err(error) => match error.into_panic() {
@@ -150,6 +154,15 @@ impl Builder {
                 None => Err(io::Error::other("the loop could not start")),
             },
         }
+    }
+}
+
+/// Ends the process if it is dropped, which only a panic outside any task can do.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
     }
 }
 

@@ -107,3 +107,47 @@ fn ring(flags: RingFlags) -> io::Result<Runtime<IoUringDriver>> {
     }
     RuntimeBuilder::<IoUringDriver>::new().uring_builder(builder).with_entries(ENTRIES).build()
 }
+
+/// Guard 9, from inside: what a test above the driver cannot see is whether the loop ended with
+/// buffers in the kernel's hands.
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::blocking;
+    use crate::executor::{Common, spawn};
+    use crate::launch::CoreId;
+    use crate::mailbox::CoreShared;
+    use crate::mesh::Mesh;
+
+    #[test]
+    fn the_loop_ends_with_no_buffer_lent() {
+        let (prepared, _) = Prepared::open(DriverChoice::Uring).unwrap();
+        let Inner::Uring(mut runtime) = prepared.inner else { panic!("forced") };
+        let shared = CoreShared::new(CoreId::new(0), 1, crate::driver::Bell::new().unwrap());
+        let local = Local { uring: true, watch: watch::Watch::default() };
+        let core = Core::new(shared, crate::driver::Local::Monoio(local));
+        let seat = crate::mesh::connect(&[std::sync::Arc::clone(&core.shared)]).pop().unwrap();
+        let blocking = std::sync::Arc::new(blocking::Pool::new(blocking::Limits::default()));
+        core.join(Common { mesh: Mesh::new(seat), blocking });
+        core.enter(|| {
+            drop(spawn(async {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = listener.local_addr().unwrap();
+                let mut stuck = crate::net::Stream::connect(address).await.unwrap();
+                drop(spawn(async move { stuck.send(vec![0; 64 * 1024 * 1024]).await }));
+                crate::time::sleep(Duration::from_millis(5)).await;
+                Core::with(|core| {
+                    assert_eq!(core.shared.counters.lent.value(), 1, "a send that nobody receives");
+                    core.main_ended();
+                });
+                // Not dropped before the core is: the peer would reset the connection.
+                std::mem::forget(listener);
+            }));
+            runtime.block_on(root(&core, true));
+            assert_eq!(core.shared.counters.lent.value(), 0, "with monoio's runtime still alive");
+            assert_eq!(core.shared.counters.panics.value(), 0);
+        });
+    }
+}
