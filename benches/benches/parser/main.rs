@@ -19,7 +19,7 @@ fn request_heads(criterion: &mut Criterion) {
     for (name, input) in SAMPLES {
         let mut group = criterion.benchmark_group(format!("request_head/{name}"));
         group.throughput(Throughput::Bytes(input.len() as u64));
-        for (kernel, label) in [(Kernel::detect(), "corelane"), (Kernel::portable(), "corelane_swar")] {
+        for (kernel, label) in [(Kernel::detect(), "corelane"), (Kernel::portable(), "corelane_portable")] {
             let mut head = RequestHead::with_kernel(kernel);
             group.bench_function(label, |bencher| {
                 bencher.iter(|| {

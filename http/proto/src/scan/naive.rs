@@ -50,10 +50,17 @@ fn common_request(line: &[u8]) -> Option<CommonRequest> {
     Some(CommonRequest { is_post, start, question, end })
 }
 
-/// What the portable kernel has to take: field lines of any kind, but no request line.
-pub(super) fn take_fields(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
+/// What the portable kernel has to take: field lines of any kind.
+pub(super) fn take_any(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
+    let mut request = None;
+    if line == 0 {
+        let lf = bytes.iter().position(|&byte| byte == b'\n');
+        request = lf.and_then(|lf| common_request(&bytes[..=lf]));
+        let (Some(_), Some(lf)) = (request, lf) else { return Taken { request, count: 0, line } };
+        line = lf + 1;
+    }
     let mut count = 0;
-    while line > 0 && count < room.len() {
+    while count < room.len() {
         let end = control_from(bytes, line);
         if !bytes[end..].starts_with(b"\r\n") {
             break;
@@ -63,7 +70,7 @@ pub(super) fn take_fields(bytes: &[u8], mut line: usize, room: &mut [Field]) -> 
         count += 1;
         line = end + 2;
     }
-    Taken { request: None, count, line }
+    Taken { request, count, line }
 }
 
 fn field(bytes: &[u8], start: usize, lf: usize) -> Option<Field> {

@@ -1,18 +1,26 @@
 //! Eight bytes in a word, on any machine: the portable kernel, and what the careful readers search values with.
 
-use super::{Taken, trimmed};
-use crate::class::{is_text_byte, is_token_byte};
+use super::{CommonRequest, Taken, trimmed};
+use crate::class::{is_target_byte, is_text_byte, is_token_byte};
 use crate::head::{Field, Span};
 use crate::name::Name;
 
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
 
-/// See [`Kernel::take`](super::Kernel::take). Request lines are left to the careful reader.
+/// See [`Kernel::take`](super::Kernel::take).
 #[inline(never)]
 pub(super) fn take(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
+    let mut request = None;
+    if line == 0 {
+        request = common_request(bytes);
+        match request {
+            Some(CommonRequest { end, .. }) => line = end + VERSION.len(),
+            None => return Taken { request, count: 0, line },
+        }
+    }
     let mut count = 0;
-    while line > 0 && count < room.len() {
+    while count < room.len() {
         let colon = token_end(bytes, line);
         if colon == line || bytes.get(colon) != Some(&b':') {
             break;
@@ -30,7 +38,28 @@ pub(super) fn take(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
         count += 1;
         line = end + 2;
     }
-    Taken { request: None, count, line }
+    Taken { request, count, line }
+}
+
+/// What follows the target of a common request line.
+const VERSION: &[u8; 11] = b" HTTP/1.1\r\n";
+
+#[inline]
+fn common_request(bytes: &[u8]) -> Option<CommonRequest> {
+    let (is_post, start) = match bytes.first_chunk()? {
+        [b'G', b'E', b'T', b' ', b'/'] => (false, 4),
+        b"POST " if bytes.get(5) == Some(&b'/') => (true, 5),
+        _ => return None,
+    };
+    let mut end = start;
+    while end < bytes.len() && is_target_byte(bytes[end]) {
+        end += 1;
+    }
+    if bytes[end..].first_chunk() != Some(VERSION) {
+        return None;
+    }
+    let question = memchr::memchr(b'?', &bytes[start..end]).map_or(end, |len| start + len);
+    Some(CommonRequest { is_post, start, question, end })
 }
 
 /// The first control byte other than tab at or after `from`, or the end of `bytes`.
