@@ -55,6 +55,10 @@ step "clippy"
 cargo clippy -q --workspace --all-targets -- -D warnings
 step "tests"
 cargo test --workspace --all-targets --no-fail-fast
+for driver in uring epoll; do
+  step "the server again, on $driver"
+  CORELANE_TEST_DRIVER=$driver cargo test -q -p corelane-http --test it server
+done
 step "doctests"
 cargo test --workspace --doc
 [ "$quick" = --quick ] && { step "quick: done"; exit 0; }
