@@ -27,11 +27,6 @@ use crate::subject::{self, Scenario, Subject};
 use crate::table::Table;
 use crate::wrk;
 
-/// Core of the servers.
-pub const SERVER_CORE: usize = 0;
-/// Core of the load generator.
-pub const LOAD_CORE: usize = 1;
-
 /// What makes the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -168,6 +163,7 @@ pub fn run(options: &Options) -> io::Result<Record> {
     if !options.no_build {
         subject::build(&subjects)?;
     }
+    let cores = host::two_cores()?;
     let (provenance, machine) = (Provenance::now(), Machine::here());
 
     let bar = ProgressBar::new((options.rounds * subjects.len()) as u64);
@@ -178,7 +174,7 @@ pub fn run(options: &Options) -> io::Result<Record> {
     for round in 0..options.rounds {
         for subject in &subjects {
             bar.set_message(subject.name());
-            let outcome = measure(options, subject)?;
+            let outcome = measure(options, subject, cores)?;
             runs.push(Run { round, server: subject.name(), peer: subject.is_peer(), outcome });
             bar.inc(1);
         }
@@ -202,9 +198,9 @@ pub fn run(options: &Options) -> io::Result<Record> {
     Ok(record)
 }
 
-/// Starts the server, loads it, ends it.
-fn measure(options: &Options, subject: &Subject) -> io::Result<Outcome> {
-    let server = subject.start(options.scenario, SERVER_CORE)?;
+/// Starts the server on the first core, loads it from the second, ends it.
+fn measure(options: &Options, subject: &Subject, cores: (usize, usize)) -> io::Result<Outcome> {
+    let server = subject.start(options.scenario, cores.0)?;
     let load = load::Options {
         address: server.address(),
         path: options.scenario.path().to_owned(),
@@ -215,7 +211,7 @@ fn measure(options: &Options, subject: &Subject) -> io::Result<Outcome> {
         seconds: options.seconds,
         warmup: options.warmup,
         timeout: Duration::from_secs(5),
-        core: Some(LOAD_CORE),
+        core: Some(cores.1),
         pid: Some(server.id()),
     };
     match options.load {

@@ -4,7 +4,8 @@
 //! use corelane_benches::host;
 //!
 //! host::raise_descriptor_limit(64)?;
-//! let mut child = host::spawn_pinned(&mut std::process::Command::new("true"), 0)?;
+//! let core = host::cores()?[0];
+//! let mut child = host::spawn_pinned(&mut std::process::Command::new("true"), core)?;
 //! assert!(child.wait()?.success());
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -14,7 +15,7 @@ use std::process::{Child, Command};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Pins the calling thread to `core`. Threads and processes it starts from then on inherit this.
 ///
@@ -27,6 +28,26 @@ pub fn pin_thread(core: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The cores this process may run on, lowest first: in a container they need not begin at 0.
+///
+/// # Errors
+/// If the kernel does not say.
+pub fn cores() -> io::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
+}
+
+/// The first two of [`cores`]: one for servers, one for the load.
+///
+/// # Errors
+/// If there are fewer: load and server on one core would measure each other.
+pub fn two_cores() -> io::Result<(usize, usize)> {
+    match cores()?[..] {
+        [server, load, ..] => Ok((server, load)),
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison needs two cores")),
+    }
 }
 
 /// Starts `command` pinned to `core` from its first instruction on.

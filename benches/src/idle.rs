@@ -17,7 +17,6 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Checker;
-use crate::compare::SERVER_CORE;
 use crate::host;
 use crate::load::as_f64;
 use crate::machine::{Machine, Provenance};
@@ -108,7 +107,7 @@ pub fn run(options: &Options) -> io::Result<Record> {
 
 fn measure(subject: &Subject, connections: usize) -> io::Result<ServerResult> {
     let scenario = Scenario::Plaintext;
-    let server = subject.start(scenario, SERVER_CORE)?;
+    let server = subject.start(scenario, host::two_cores()?.0)?;
     let checker = Checker::new(Some(subject.body(scenario).as_bytes().to_vec()));
     let request = request(scenario.path());
     drop(open(server.address(), WARM_UP_CONNECTIONS, &request, &checker, &ProgressBar::hidden())?);
