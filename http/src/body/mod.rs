@@ -157,11 +157,11 @@ impl Body {
         matches!(self.kind, Kind::Taken)
     }
 
-    /// The error that the first read will give, if that is known already: a declared length over the limit. A response
+    /// The error that the first read will give, if that is known already: a length over the limit. A response
     /// made of such a body is answered with the error while that can still be done.
     pub(crate) fn refusal(&self) -> Option<BodyError> {
-        match self.kind {
-            Kind::Pull(_, Some(len)) if len > self.left => Some(BodyError::too_large(self.limit)),
+        match self.len() {
+            Some(len) if len > self.left => Some(BodyError::too_large(self.limit)),
             _ => None,
         }
     }

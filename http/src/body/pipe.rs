@@ -39,7 +39,7 @@ struct Shared {
     end: End,
     /// Whom to wake when something is given.
     reader: Option<Waker>,
-    /// Whom to wake when something is wanted; set by [`Feed::poll_demand`].
+    /// Whom to wake when something is wanted; set by [`Feed::poll_demand`] and [`Feed::poll_unwanted`].
     feeder: Option<Waker>,
 }
 
@@ -86,9 +86,19 @@ impl Feed {
         Poll::Pending
     }
 
+    /// Waits until no chunk is wanted any more, because the reader is gone; for a reader in another task.
+    pub(crate) fn poll_unwanted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut shared = self.0.borrow_mut();
+        if !shared.wanted {
+            return Poll::Ready(());
+        }
+        remember(&mut shared.feeder, cx.waker());
+        Poll::Pending
+    }
+
     /// Gives the chunk that was asked for. Without demand it is a mistake of the caller: debug builds panic.
     ///
-    /// Wakes the reader, unless it is of the task that last called [`Feed::poll_demand`]: that task polls
+    /// Wakes the reader, unless it is of the task that last waited for what the reader wants: that task polls
     /// the reader anyway. The same holds for [`Feed::end`] and [`Feed::fail`], which may follow at once.
     pub(crate) fn give(&self, chunk: Chunk) {
         debug_assert!(self.is_wanted() || self.is_abandoned(), "a chunk is given only when asked for");

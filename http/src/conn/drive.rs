@@ -17,7 +17,8 @@ use corelane_runtime::buf::{Chunk, Lease};
 use corelane_runtime::{net::Shutdown, time};
 
 use super::answer::Answered;
-use super::turn::{Pending, Stage, poll_handler};
+use super::output::GATHERED_BYTES_MAX;
+use super::turn::{Pending, Stage, poll_body, poll_handler};
 use super::{Conn, End, Gone};
 use crate::body::{Body, BodyError, Demand, Feed};
 use crate::request::Incoming;
@@ -27,15 +28,12 @@ use crate::request::Incoming;
 const WATCH_AFTER: Duration = Duration::from_millis(50);
 /// Longest silence inside a body, whatever its rate was before.
 const STALL_MAX: Duration = Duration::from_secs(30);
-/// Output gathered before it is sent, in bytes, while a stream has more at hand.
-const GATHERED_BYTES_MAX: usize = 64 * 1024;
-
 /// What ended a wait.
 enum Woken<T> {
     /// What is driven is ready.
     Ready(T),
-    /// It waits for the request's body.
-    WantsBody,
+    /// Whether the request's body is wanted has changed.
+    Demand,
     Received(io::Result<Lease>),
     /// The client is gone.
     Closed,
@@ -48,12 +46,16 @@ struct Inflow {
     waited: Duration,
     /// Bytes of it so far.
     received: u64,
+    /// True once its deadline has passed, which has shut the receiving side.
+    expired: bool,
 }
 
 impl Conn {
     /// Finishes a request that could not be finished in one poll. `Some` if the connection ends with it.
     pub(super) async fn wait(&mut self, pending: Pending) -> Result<Option<End>, Gone> {
-        let mut inflow = pending.feed.map(|feed| Inflow { feed, waited: Duration::ZERO, received: 0 });
+        self.disarm();
+        let mut inflow =
+            pending.feed.map(|feed| Inflow { feed, waited: Duration::ZERO, received: 0, expired: false });
         let mut upgrade = None;
         let body = match pending.stage {
             Stage::Body(body, plan) => Some((body, plan)),
@@ -83,7 +85,7 @@ impl Conn {
         inflow: &mut Option<Inflow>,
     ) -> Result<(), Gone> {
         loop {
-            let chunk = match self.drive(inflow, |cx| body.poll_chunk(cx)).await? {
+            let chunk = match self.drive(inflow, |cx| poll_body(&mut body, cx)).await? {
                 Some(Ok(chunk)) => chunk,
                 None => break,
                 Some(Err(error)) => {
@@ -145,14 +147,15 @@ impl Conn {
             };
             match woken {
                 Woken::Ready(ready) => return Ok(ready),
-                Woken::WantsBody => {}
+                Woken::Demand => {}
                 Woken::Closed => return Err(Gone::Peer),
                 Woken::Received(received) => self.received(received)?,
             }
         }
     }
 
-    /// Receives bytes of the body while `poll` goes on: a handler may wait for more than the body.
+    /// Receives bytes of the body while `poll` goes on: a handler may wait for more than the body, and may stop
+    /// waiting for it. The receive is dropped then, which takes no bytes along.
     async fn receive_body<T>(
         &mut self,
         inflow: &mut Inflow,
@@ -162,17 +165,21 @@ impl Conn {
         let began = time::now();
         let woken = {
             let mut receive = pin!(self.stream.recv());
-            poll_fn(|cx| match poll(cx) {
-                Poll::Ready(ready) => Poll::Ready(Woken::Ready(ready)),
-                Poll::Pending => receive.as_mut().poll(cx).map(Woken::Received),
+            poll_fn(|cx| {
+                if let Poll::Ready(ready) = poll(cx) {
+                    return Poll::Ready(Woken::Ready(ready));
+                }
+                if inflow.feed.poll_unwanted(cx).is_ready() {
+                    return Poll::Ready(Woken::Demand);
+                }
+                receive.as_mut().poll(cx).map(Woken::Received)
             })
             .await
         };
         inflow.waited += time::now().saturating_duration_since(began);
-        if matches!(woken, Woken::Ready(_)) {
-            // The receive was dropped under way, and may have taken bytes of the body along.
-            self.machine.refuse();
-        }
+        inflow.expired =
+            matches!(&woken, Woken::Received(Err(error)) if error.kind() == io::ErrorKind::TimedOut);
+        self.disarm();
         woken
     }
 
@@ -183,10 +190,11 @@ impl Conn {
         poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Woken<T> {
         let stream = &self.stream;
-        let half_close = self.shared.limits.half_close;
+        let expired = inflow.is_some_and(|inflow| inflow.expired);
+        let says_nothing = self.shared.limits.half_close || expired;
         let mut gone = pin!(async move {
-            if half_close {
-                // A closed sending side says nothing then; a client that is gone is found when the answer is sent.
+            if says_nothing {
+                // A closed receiving side is no news then; a client that is gone is found when the answer is sent.
                 std::future::pending::<()>().await;
             }
             time::sleep(WATCH_AFTER).await;
@@ -199,7 +207,7 @@ impl Conn {
             // The reader may be of this task, just polled, or of another one, which then wakes this one.
             let demand = inflow.map(|inflow| inflow.feed.poll_demand(cx));
             if let Some(Poll::Ready(Demand::Chunk)) = demand {
-                return Poll::Ready(Woken::WantsBody);
+                return Poll::Ready(Woken::Demand);
             }
             gone.as_mut().poll(cx).map(|()| Woken::Closed)
         })
@@ -228,8 +236,9 @@ impl Conn {
                 // Trailers are checked by the machine; nobody has asked for them yet.
                 Ok(Step::Trailer { consumed, .. } | Step::Discard { consumed }) => self.input.skip(consumed),
                 Ok(Step::NeedMore { consumed }) => {
-                    self.input.skip(consumed);
-                    return Ok(false);
+                    if !self.input.advance(consumed)? {
+                        return Ok(false);
+                    }
                 }
                 Ok(Step::End { consumed }) => {
                     self.input.skip(consumed);
@@ -245,24 +254,13 @@ impl Conn {
         }
     }
 
-    fn received(&mut self, received: io::Result<Lease>) -> Result<(), Gone> {
-        match received {
-            Ok(lease) if !lease.is_empty() => return Ok(self.input.push(lease)?),
-            Ok(_) => self.machine.handle_eof(),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.machine.handle_timeout(),
-            Err(error) => return Err(error.into()),
-        }
-        // What is wrong with that, the machine says again at its next step.
-        .or(Ok(()))
-    }
-
     /// Sets the deadline of a receive inside a body: what the peer may still wait by the lowest rate.
     fn arm_body(&mut self, inflow: &Inflow) {
         let limits = &self.shared.limits;
         let earned = Duration::from_millis(
             inflow.received.saturating_mul(1000) / u64::from(limits.body_rate_min.max(1)),
         );
-        let patience = (limits.body_grace + earned).saturating_sub(inflow.waited).min(STALL_MAX);
+        let patience = limits.body_grace.saturating_add(earned).saturating_sub(inflow.waited).min(STALL_MAX);
         self.stream.set_recv_deadline(Some(time::now() + patience));
         self.armed = Waiting::Body;
     }

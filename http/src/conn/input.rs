@@ -1,6 +1,9 @@
 //! Bytes received and not yet consumed.
 
-use corelane_runtime::buf::{Lease, PoolExhausted, View};
+use corelane_runtime::buf::{LEASE_LARGE, Lease, PoolExhausted, View};
+
+// So that a head, however much came behind it, is never cut short by what one lease holds.
+const _: () = assert!((u16::MAX as usize) < LEASE_LARGE, "the longest head fits one lease");
 
 /// The unread bytes of a connection, in one piece.
 ///
@@ -8,7 +11,11 @@ use corelane_runtime::buf::{Lease, PoolExhausted, View};
 /// a head is split over two receives are its parts copied together.
 #[derive(Default)]
 pub(super) struct Input {
+    /// Invariant: not empty.
     unread: Option<View>,
+    /// What comes behind `unread` and did not fit into one lease with it. Invariant: not empty, and none if `unread`
+    /// is none.
+    behind: Option<View>,
 }
 
 impl Input {
@@ -16,27 +23,53 @@ impl Input {
         self.unread.as_deref().unwrap_or_default()
     }
 
-    /// Puts received bytes behind the unread ones.
+    /// Puts received bytes behind the unread ones, once [`Input::advance`] has said that there is nothing else.
     ///
     /// # Errors
     /// If no lease can be had to hold both together.
     pub(super) fn push(&mut self, received: Lease) -> Result<(), PoolExhausted> {
+        debug_assert!(!received.is_empty() && self.behind.is_none(), "received when there is nothing else");
+        self.append(received.freeze())
+    }
+
+    /// Puts as many bytes behind the unread ones as one lease holds, and the rest behind that.
+    fn append(&mut self, mut more: View) -> Result<(), PoolExhausted> {
         let Some(unread) = &self.unread else {
-            self.unread = (!received.is_empty()).then(|| received.freeze());
+            self.unread = Some(more);
             return Ok(());
         };
-        let mut joined = Lease::take(unread.len() + received.len())?;
-        joined.extend_from_slice(unread).expect("taken for both");
-        joined.extend_from_slice(&received).expect("taken for both");
+        let mut joined = Lease::take((unread.len() + more.len()).min(LEASE_LARGE))?;
+        joined.extend_from_slice(unread).expect("taken for it");
+        let fits = more.len().min(joined.spare_len());
+        joined.extend_from_slice(&more[..fits]).expect("no more than fits");
         self.unread = Some(joined.freeze());
+        more.advance(fits);
+        self.behind = (!more.is_empty()).then_some(more);
         Ok(())
+    }
+
+    /// Drops `consumed` bytes off the front. True if there is more to look at before anything is received.
+    ///
+    /// # Errors
+    /// If no lease can be had to put together what came in two receives.
+    pub(super) fn advance(&mut self, consumed: usize) -> Result<bool, PoolExhausted> {
+        self.skip(consumed);
+        if consumed > 0 && self.unread.is_some() {
+            return Ok(true);
+        }
+        match self.behind.take() {
+            Some(behind) => self.append(behind).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Takes `len` bytes off the front.
     pub(super) fn take(&mut self, len: usize) -> View {
         let unread = self.unread.as_mut().expect("nothing is taken from an empty input");
         if unread.len() == len {
-            return self.unread.take().expect("just seen");
+            let taken = self.unread.take().expect("just seen");
+            self.unread = self.behind.take();
+            return taken;
         }
         let taken = unread.slice(..len);
         unread.advance(len);
@@ -47,18 +80,20 @@ impl Input {
     pub(super) fn skip(&mut self, len: usize) {
         match &mut self.unread {
             Some(unread) if unread.len() > len => unread.advance(len),
-            unread => *unread = None,
+            unread => *unread = self.behind.take(),
         }
     }
 
     /// What is left, for the protocol that the connection is handed to.
     ///
     /// # Errors
-    /// If no lease can be had to copy it to.
+    /// If no lease can be had to copy it to, or the peer sent more than one holds before it was answered.
     pub(super) fn into_rest(self) -> Result<Option<Lease>, PoolExhausted> {
         let Some(unread) = self.unread else { return Ok(None) };
-        let mut rest = Lease::take(unread.len())?;
-        rest.extend_from_slice(&unread).expect("taken for it");
+        let behind = self.behind.as_deref().unwrap_or_default();
+        let mut rest = Lease::take(unread.len() + behind.len())?;
+        rest.extend_from_slice(&unread).expect("taken for both");
+        rest.extend_from_slice(behind).expect("taken for both");
         Ok(Some(rest))
     }
 }

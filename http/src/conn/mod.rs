@@ -22,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use corelane_http_proto::conn::{ConnLimits, ServerConn, Waiting};
 use corelane_http_proto::date::DateCache;
-use corelane_runtime::buf::{LocalBoxFuture, PoolExhausted};
+use corelane_runtime::buf::{Lease, LocalBoxFuture, PoolExhausted};
 use corelane_runtime::net::{PeerAddr, Shutdown, Stream};
 use corelane_runtime::time;
 
@@ -144,8 +144,11 @@ fn no_buffers() {
 
 impl Conn {
     fn new(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) -> Conn {
-        stream.set_send_stall(Some(shared.limits.write_stall));
-        stream.set_recv_deadline(Some(time::now() + shared.limits.head_timeout));
+        let limits = &shared.limits;
+        // A duration beyond what the clock can tell, such as `Duration::MAX`, means never, here and below.
+        let stall = time::now().checked_add(limits.write_stall).map(|_| limits.write_stall);
+        stream.set_send_stall(stall);
+        stream.set_recv_deadline(time::now().checked_add(limits.head_timeout));
         Conn {
             machine: ServerConn::new(shared.conn_limits),
             stream,
@@ -212,14 +215,7 @@ impl Conn {
         self.ticket.set_idle(at_rest);
         let received = self.stream.recv().await;
         self.ticket.set_idle(false);
-        match received {
-            Ok(lease) if !lease.is_empty() => return Ok(self.input.push(lease)?),
-            Ok(_) => self.machine.handle_eof(),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.machine.handle_timeout(),
-            Err(error) => return Err(error.into()),
-        }
-        // What is wrong with that, the machine says again at its next step.
-        .or(Ok(()))
+        self.received(received)
     }
 }
 
@@ -237,7 +233,27 @@ impl Conn {
             Waiting::Head => limits.head_timeout,
             Waiting::Body | Waiting::Drain | Waiting::Nothing => limits.body_grace,
         };
-        self.stream.set_recv_deadline(Some(time::now() + patience));
+        self.stream.set_recv_deadline(time::now().checked_add(patience));
+    }
+
+    /// Takes the deadline off: what comes now waits for something else than the peer's bytes, and the next receive
+    /// gets a deadline of its own. A deadline that passed meanwhile would shut the receiving side, and the watch for
+    /// a client that went away would take that for one.
+    fn disarm(&mut self) {
+        self.armed = Waiting::Nothing;
+        self.stream.set_recv_deadline(None);
+    }
+
+    /// Takes in what a receive gave.
+    fn received(&mut self, received: io::Result<Lease>) -> Result<(), Gone> {
+        match received {
+            Ok(lease) if !lease.is_empty() => return Ok(self.input.push(lease)?),
+            Ok(_) => self.machine.handle_eof(),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.machine.handle_timeout(),
+            Err(error) => return Err(error.into()),
+        }
+        // What is wrong with that, the machine says again at its next step.
+        .or(Ok(()))
     }
 }
 

@@ -12,6 +12,10 @@ use crate::response::Headers;
 /// a second entry of a vectored send.
 const COPIED_BODY_BYTES_MAX: usize = 2048;
 
+/// Output gathered before it is sent, in bytes, while there is more at hand: a further request, or the next chunk of
+/// a stream. One answer may pass it by its own length; the next one is made when this is sent.
+pub(super) const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
 /// Room asked of a new lease, in bytes: the answers to a full pipeline of small requests.
 const LEASE_BYTES: usize = 4096;
 

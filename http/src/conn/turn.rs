@@ -5,14 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use corelane_http_proto::conn::{BodyPlan, ConnError, Next, Step, Waiting};
+use corelane_http_proto::conn::{BodyPlan, ConnError, Next, Step};
 use corelane_http_proto::head::BodyFraming;
 use corelane_runtime::buf::{Chunk, LocalBoxFuture};
 use corelane_runtime::stats;
 
 use super::answer::Answered;
+use super::output::GATHERED_BYTES_MAX;
 use super::{Conn, End, Gone};
-use crate::body::{Body, Feed};
+use crate::body::{Body, BodyError, Feed};
 use crate::problem::Problem;
 use crate::request::Incoming;
 use crate::response::{IntoResponse, OnUpgrade, Response, StatusCode};
@@ -54,11 +55,12 @@ impl Conn {
                     if let Some(turn) = self.request(consumed, body, cx)? {
                         return Ok(turn);
                     }
+                    if self.output.len() >= GATHERED_BYTES_MAX {
+                        return Ok(Turn::Flush);
+                    }
                 }
                 Ok(Step::NeedMore { consumed } | Step::Discard { consumed } | Step::End { consumed }) => {
-                    let more = consumed > 0 && self.input.bytes().len() > consumed;
-                    self.input.skip(consumed);
-                    if !more {
+                    if !self.input.advance(consumed)? {
                         return Ok(Turn::Receive);
                     }
                 }
@@ -85,7 +87,10 @@ impl Conn {
         let (body, feed) = self.body(framing);
         let head = self.head.take().expect("the head was just parsed");
         let request = head.complete(bytes, body, self.peer);
-        let mut handler = self.shared.service.call(request);
+        // A handler is cloned for each call, and what it captured may panic at that.
+        let Ok(mut handler) = catch_unwind(AssertUnwindSafe(|| self.shared.service.call(request))) else {
+            return self.answered(panicked(), feed);
+        };
         match poll_handler(&mut handler, cx) {
             Poll::Ready(response) => self.answered(response, feed),
             Poll::Pending => Ok(Some(Turn::Wait(Pending { stage: Stage::Handler(handler), feed }))),
@@ -138,8 +143,7 @@ impl Conn {
         if self.ticket.is_draining() {
             self.machine.close_after_response();
         }
-        // The next thing waited for gets a deadline of its own.
-        self.armed = Waiting::Nothing;
+        self.disarm();
         match self.machine.finish_response() {
             Next::Request => None,
             Next::Upgrade => Some(upgrade.map_or(End::Close, End::Upgrade)),
@@ -170,6 +174,14 @@ pub(super) fn poll_handler(
         Ok(polled) => polled,
         Err(_) => Poll::Ready(panicked()),
     }
+}
+
+/// Polls a response's body; a panic in it is an error of the body, which ends the connection.
+pub(super) fn poll_body(body: &mut Body, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, BodyError>>> {
+    catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx))).unwrap_or_else(|_| {
+        stats::count_panic();
+        Poll::Ready(Some(Err(BodyError::source("the program that makes the body panicked"))))
+    })
 }
 
 #[cold]

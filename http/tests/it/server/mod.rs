@@ -1,7 +1,10 @@
 //! The server over real sockets: a blocking client in the test's thread, the server on cores of its own.
 
 mod bodies;
+mod bounds;
+mod deadlines;
 mod faults;
+mod handover;
 mod lifecycle;
 mod persistence;
 mod strictness;
