@@ -10,6 +10,11 @@ use super::{Limits, Registry};
 use crate::app::AppService;
 use crate::conn::{self, Shared};
 
+/// Most connections of a core that are being told that it is full: more are closed without an answer.
+///
+/// Each takes a descriptor until its peer has taken notice, for two seconds at most.
+const REFUSED_MAX: usize = 32;
+
 /// Accepts connections and serves each in a task of its own, until the runtime drains; then waits for the last one.
 pub(super) async fn serve(listener: StdListener, service: AppService, limits: Limits) {
     let listener = match TcpListener::from_std(listener) {
@@ -24,8 +29,9 @@ pub(super) async fn serve(listener: StdListener, service: AppService, limits: Li
     let accepting = spawn(accept(listener.clone(), shared, registry.clone()));
     shutdown::draining().await;
     listener.close();
-    let _ = accepting.await;
+    // Before the accept loop has ended: while the core is full, it waits for a connection to end.
     registry.drain();
+    let _ = accepting.await;
     registry.below(1).await;
 }
 
@@ -37,10 +43,13 @@ async fn accept(listener: Rc<TcpListener>, shared: Rc<Shared>, registry: Rc<Regi
         }
         // Only a closed listener ends the loop: the runtime waits out a lack of descriptors.
         let Ok((stream, peer)) = listener.accept().await else { return };
-        let ticket = registry.enter(stream.close_handle());
-        let is_over = registry.len() > places;
+        let is_full = registry.served() >= places;
+        if is_full && registry.refused() >= REFUSED_MAX {
+            continue;
+        }
+        let ticket = registry.enter(stream.close_handle(), is_full);
         let shared = shared.clone();
-        if is_over {
+        if is_full {
             drop(spawn(conn::refuse(stream, peer, shared, ticket)));
         } else {
             drop(spawn(conn::serve(stream, peer, shared, ticket)));

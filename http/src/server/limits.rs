@@ -101,7 +101,8 @@ impl Limits {
             // Routes have limits of their own, which the body checks when it is read.
             body_bytes_max: u64::MAX,
             drain_bytes_max: self.drain_bytes_max,
-            pipeline_max: self.pipeline_max,
+            // None at all would be a connection that waits for ever to send nothing.
+            pipeline_max: self.pipeline_max.max(1),
             requests_max: self.requests_per_connection,
             ..ConnLimits::default()
         }
@@ -109,11 +110,9 @@ impl Limits {
 
     /// Lowers [`Limits::connections_per_core`] to a core's share of the descriptors the process may open.
     pub(crate) fn fit_descriptors(mut self, cores: usize, descriptors: Option<u64>) -> Limits {
-        if let Some(descriptors) = descriptors {
-            let share = descriptors.saturating_sub(DESCRIPTORS_KEPT) / cores as u64;
-            self.connections_per_core =
-                self.connections_per_core.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1);
-        }
+        let share = descriptors.map_or(u64::MAX, |all| all.saturating_sub(DESCRIPTORS_KEPT) / cores as u64);
+        self.connections_per_core =
+            self.connections_per_core.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1);
         self
     }
 }

@@ -9,6 +9,8 @@ use slab::Slab;
 /// One core's open connections.
 pub(crate) struct Registry {
     open: RefCell<Slab<Entry>>,
+    /// How many of `open` are there only to be told that the core is full.
+    refused: Cell<usize>,
     draining: Cell<bool>,
     /// Wakes the accept loop when a place is free, and the drain when the last connection is gone.
     freed: RefCell<Option<std::task::Waker>>,
@@ -17,6 +19,7 @@ pub(crate) struct Registry {
 struct Entry {
     close: CloseHandle,
     idle: Rc<Cell<bool>>,
+    refused: bool,
 }
 
 /// A connection's place in the registry; dropping it gives the place back.
@@ -31,20 +34,32 @@ impl Registry {
     pub(crate) fn new() -> Rc<Registry> {
         Rc::new(Registry {
             open: RefCell::new(Slab::new()),
+            refused: Cell::new(0),
             draining: Cell::new(false),
             freed: RefCell::new(None),
         })
     }
 
-    /// Takes a place for a connection.
-    pub(crate) fn enter(self: &Rc<Registry>, close: CloseHandle) -> Ticket {
+    /// Takes a place for a connection; for one that is to be refused, none of those that are counted.
+    pub(crate) fn enter(self: &Rc<Registry>, close: CloseHandle, refused: bool) -> Ticket {
         let idle = Rc::new(Cell::new(false));
-        let key = self.open.borrow_mut().insert(Entry { close, idle: idle.clone() });
+        let key = self.open.borrow_mut().insert(Entry { close, idle: idle.clone(), refused });
+        self.refused.set(self.refused.get() + usize::from(refused));
         Ticket { registry: self.clone(), key, idle }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.open.borrow().len()
+    }
+
+    /// Connections that are being refused.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.get()
+    }
+
+    /// Connections that are served.
+    pub(crate) fn served(&self) -> usize {
+        self.len() - self.refused()
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -89,7 +104,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.registry.open.borrow_mut().remove(self.key);
+        let registry = &self.registry;
+        let entry = registry.open.borrow_mut().remove(self.key);
+        registry.refused.set(registry.refused.get() - usize::from(entry.refused));
         if let Some(waker) = self.registry.freed.borrow_mut().take() {
             waker.wake();
         }
