@@ -35,7 +35,7 @@ async fn stream() -> Body {
         left -= 1;
         async move {
             time::sleep(SHORT / 2).await;
-            (left >= 0).then(|| Ok::<_, std::io::Error>("tick "))
+            (left >= 0).then_some(Ok::<_, std::io::Error>("tick "))
         }
     })
 }
