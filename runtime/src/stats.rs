@@ -105,7 +105,8 @@ pub struct CoreStats {
     /// Calls this core has made that have no answer yet, those that nobody awaits any more included. A
     /// gauge (*turn*).
     pub calls_pending: u64,
-    /// Leases of this core's pool alive, wherever they are. A gauge (*turn*).
+    /// Leases of this core's pool alive, wherever they are; less those that the driver keeps lent for
+    /// receives to come. A gauge (*turn*).
     pub leases_out: u64,
     /// Buffers in the hands of the kernel. A gauge.
     pub lent: u64,

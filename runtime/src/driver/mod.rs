@@ -117,6 +117,16 @@ pub(crate) enum Local {
     Monoio(monoio::Local),
 }
 
+impl Local {
+    /// Leases that the driver keeps lent to the kernel for receives to come: in nobody's hands.
+    pub(crate) fn standing(&self) -> u64 {
+        match self {
+            Local::Ring(ring) => ring.lent() as u64,
+            Local::Monoio(_) => 0,
+        }
+    }
+}
+
 /// A connected byte stream in the driver's hands. Dropping it closes the descriptor once no
 /// operation uses it.
 pub(crate) enum Socket {

@@ -207,7 +207,7 @@ impl Core {
 
         let counters = &self.shared.counters;
         counters.turns.add(1);
-        counters.leases_out.set(buf::leases_out());
+        counters.leases_out.set(buf::leases_out().saturating_sub(self.driver.standing()));
         counters.calls_pending.set(mesh.calls_pending() as u64);
         let spent = begin.elapsed();
         counters.user_ns.add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX));

@@ -41,7 +41,10 @@ impl Inner {
             return Err(io::ErrorKind::NotConnected.into());
         };
         match (&conn.sending, how) {
-            (Sending::Trying(_) | Sending::Rest(_), Shutdown::Write) => conn.shutdown_after_send = true,
+            (Sending::Trying(_) | Sending::Rest(_), Shutdown::Write) => {
+                conn.shutdown_after_send = true;
+                self.hurry |= matches!(conn.sending, Sending::Trying(_));
+            }
             (Sending::Trying(_), Shutdown::Both) => {
                 let entry = opcode::Shutdown::new(types::Fd(conn.fd.as_raw_fd()), libc::SHUT_RDWR)
                     .build()
@@ -65,7 +68,7 @@ impl Inner {
         match conn.sending {
             Sending::Idle => self.close_now(key),
             // Decided by the end of this turn; the clock starts if something is left then.
-            Sending::Trying(_) => {}
+            Sending::Trying(_) => self.hurry = true,
             Sending::Rest(_) => self.lingering.push_back((now + LINGER, key)),
         }
     }

@@ -221,11 +221,15 @@ impl Acceptor {
     /// # Cancellation
     /// Nothing is lost: a connection accepted later waits for the next call.
     pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
-        let accepted = poll_fn(|cx| self.ring.with(|inner| inner.poll_accept(self.key, cx))).await;
-        let fd = accepted.map_err(io::Error::from_raw_os_error)?;
-        // A multishot accept has no room for addresses: they cost a system call per connection.
-        let peer = getpeername(&fd)?;
-        Ok((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
+        loop {
+            let accepted = poll_fn(|cx| self.ring.with(|inner| inner.poll_accept(self.key, cx))).await;
+            let fd = accepted.map_err(io::Error::from_raw_os_error)?;
+            // A multishot accept has no room for addresses: they cost a system call per connection.
+            // It fails for one that was reset since: nobody is left to serve.
+            if let Ok(peer) = getpeername(&fd) {
+                return Ok((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())));
+            }
+        }
     }
 }
 

@@ -28,7 +28,7 @@ mod uring;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -96,6 +96,11 @@ impl Default for Sizes {
 /// drop leases, which a turn notices, and from other threads, which it does not.
 const STARVED_NAP: Duration = Duration::from_millis(5);
 
+/// How long to sleep at most with sends that were just submitted. They are decided, but that shows
+/// only when the sleep ends, and until then their memory is kept. Under load something completes
+/// long before; a core that falls idle wakes up once more.
+const SETTLE_NAP: Duration = Duration::from_millis(1);
+
 /// Longest a ring that goes away waits for its operations to end.
 const TEARDOWN_MAX: Duration = Duration::from_secs(1);
 
@@ -129,6 +134,9 @@ struct Inner {
     entering: Vec<Entering>,
     #[allow(clippy::vec_box, reason = "the kernel has the address of the header, not of the list")]
     spare_headers: Vec<Box<libc::msghdr>>,
+    /// Somebody waits for a first attempt to be decided, which shows only when an enter returns: the
+    /// next one must not sleep.
+    hurry: bool,
     /// Connections to arm once there are buffers.
     starved: VecDeque<Key>,
     starvations: u64,
@@ -164,6 +172,7 @@ impl Inner {
             places,
             entering: Vec::new(),
             spare_headers: Vec::new(),
+            hurry: false,
             starved: VecDeque::new(),
             starvations: 0,
             lingering: VecDeque::new(),
@@ -208,8 +217,13 @@ impl Inner {
 
     /// Wakes up in time for what the executor's wheel does not know of.
     fn shorten(&self, wait: Wait, now: Instant) -> Wait {
+        if self.hurry {
+            return Wait::No;
+        }
         let mut cap = None;
-        if !self.starved.is_empty() {
+        if !self.flights.is_empty() {
+            cap = Some(SETTLE_NAP);
+        } else if !self.starved.is_empty() {
             cap = Some(STARVED_NAP);
         } else if let Some((deadline, _)) = self.lingering.front() {
             cap = Some(deadline.saturating_duration_since(now));
@@ -285,6 +299,8 @@ impl Inner {
 /// One core's driver, shared by everything on that core that does I/O.
 pub(crate) struct Ring {
     inner: RefCell<Inner>,
+    /// Leases lent to the kernel for receives to come, as of the last turn.
+    lent: Cell<usize>,
     features: Features,
 }
 
@@ -300,7 +316,7 @@ impl Ring {
 
     fn with_sizes(conns_max: u32, sizes: Sizes) -> io::Result<Rc<Self>> {
         let (inner, features) = Inner::new(conns_max, sizes)?;
-        Ok(Rc::new(Self { inner: RefCell::new(inner), features }))
+        Ok(Rc::new(Self { inner: RefCell::new(inner), lent: Cell::new(0), features }))
     }
 
     /// What was found when the ring was made.
@@ -310,7 +326,16 @@ impl Ring {
 
     /// One turn: see the module docs. Wakes tasks; runs none.
     pub(crate) fn turn(&self, wait: Wait, now: Instant) {
-        self.with(|inner| inner.turn(wait, now));
+        let lent = self.with(|inner| {
+            inner.turn(wait, now);
+            inner.small.lent() + inner.large.lent()
+        });
+        self.lent.set(lent);
+    }
+
+    /// Leases that are with the kernel and not in anybody's hands.
+    pub(crate) fn lent(&self) -> usize {
+        self.lent.get()
     }
 
     /// Runs `f` on the state, then does what it left to do without a borrow.

@@ -8,6 +8,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
@@ -61,7 +62,9 @@ fn complete(ring: &mut IoUring, entries: &[squeue::Entry], want: usize) -> io::R
 
 fn multishot_accept(ring: &mut IoUring) -> io::Result<()> {
     // An abstract address: no file to remove.
-    let name = format!("corelane-probe-{}-{:?}", std::process::id(), std::thread::current().id());
+    // The last probe's address may still be held by its ring, which closes in its own time.
+    static PROBES: AtomicU64 = AtomicU64::new(0);
+    let name = format!("corelane-probe-{}-{}", std::process::id(), PROBES.fetch_add(1, Ordering::Relaxed));
     let address = SocketAddr::from_abstract_name(name)?;
     let listener = UnixListener::bind_addr(&address)?;
     let entry = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).build();

@@ -122,13 +122,14 @@ impl Inner {
             // Bytes without a buffer, or more than it holds: not a kernel to go on with.
             (1.., None) => conn.end = Some(End::Failed(libc::EIO)),
             (error, _) => match -error {
-                // Told to stop; or a worker died under it. Whoever waits is armed anew.
-                libc::ECANCELED | libc::EINTR | libc::EAGAIN if conn.recv_waker.is_none() => {}
                 libc::ENOBUFS | libc::ENOMEM | libc::ECANCELED | libc::EINTR | libc::EAGAIN => {
-                    conn.receive = Receive::Starved;
-                    self.starved.push_back(token.key);
                     self.starvations += u64::from(-error == libc::ENOBUFS);
-                    return;
+                    // Nobody waits: the next call arms it. Somebody does: the driver will.
+                    if conn.recv_waker.is_some() {
+                        conn.receive = Receive::Starved;
+                        self.starved.push_back(token.key);
+                        return;
+                    }
                 }
                 error => conn.end = Some(End::Failed(error)),
             },

@@ -47,6 +47,7 @@ impl Prepared {
                 Turn::Park(Some(at)) => Wait::AtMost(at.saturating_duration_since(core.now())),
             };
             self.ring.turn(wait, core.now());
+            core.shared.counters.lent.set(self.ring.lent() as u64);
         }
         core.drop_tasks();
         self.ring.finish();

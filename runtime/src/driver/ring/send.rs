@@ -118,6 +118,7 @@ impl Inner {
             return Poll::Ready(Ok(()));
         }
         remember(&mut conn.send_waker, cx.waker());
+        self.hurry |= matches!(conn.sending, Sending::Trying(_));
         Poll::Pending
     }
 
@@ -206,6 +207,7 @@ impl Inner {
     /// After a turn in which everything was submitted and every completion was read: first
     /// attempts that were not heard of have succeeded.
     pub(super) fn settle(&mut self) {
+        self.hurry = false;
         let mut flights = std::mem::take(&mut self.flights);
         for flight in flights.drain(..).flatten() {
             if let Some(conn) = self.conns.get_mut(flight.key) {

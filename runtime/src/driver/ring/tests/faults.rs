@@ -190,3 +190,20 @@ fn a_peer_that_never_reads_is_cut_after_the_linger() {
     peer.read_to_end(&mut all).expect("what had been taken, then the end");
     assert!(all.len() < 4_000_000);
 }
+
+#[test]
+fn a_connection_reset_before_it_is_taken_is_passed_over() {
+    let ring = ring();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = Acceptor::new(&ring, listener.into()).unwrap();
+    let mut accept = Box::pin(acceptor.accept());
+    assert!(poll_once(&mut accept).is_pending());
+    let gone = std::net::TcpStream::connect(address).unwrap();
+    socket2::SockRef::from(&gone).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(gone);
+    settle(&ring);
+    let here = std::net::TcpStream::connect(address).unwrap();
+    let (_, peer) = drive(&ring, accept).expect("the listener is fine");
+    assert_eq!(peer, Some(here.local_addr().unwrap()));
+}

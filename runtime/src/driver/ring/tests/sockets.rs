@@ -299,3 +299,75 @@ fn the_doorbell_ends_a_sleep_each_time() {
         assert!(started.elapsed() < PATIENCE / 2, "it slept through the bell");
     }
 }
+
+#[test]
+fn what_waits_for_a_send_of_this_turn_is_not_slept_over() {
+    type Wish = (&'static str, fn(&std::rc::Rc<crate::driver::ring::Ring>, Socket) -> Option<Socket>);
+    let wishes: [Wish; 2] = [
+        ("close", |_, _socket| None),
+        ("shut down the writing side", |ring, socket| {
+            ring.shutdown(socket.key(), rustix::net::Shutdown::Write).unwrap();
+            Some(socket)
+        }),
+    ];
+    for (wish, make) in wishes {
+        let ring = ring();
+        let (socket, mut peer) = pair(&ring);
+        let mut pending = Box::pin(recv(&socket));
+        assert!(poll_once(&mut pending).is_pending());
+        drop(pending);
+        settle(&ring);
+        drive(&ring, send(&socket, one(b"bye"))).unwrap();
+        let _kept = make(&ring, socket);
+        // Two turns: one decides the send, one submits what waited for it and may sleep.
+        let started = Instant::now();
+        ring.turn(Wait::AtMost(PATIENCE), started);
+        assert!(started.elapsed() < PATIENCE / 2, "{wish}: slept over");
+        ring.turn(Wait::AtMost(Duration::from_millis(50)), Instant::now());
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap_or_else(|error| panic!("{wish}: {error}"));
+        assert_eq!(all, b"bye", "{wish}");
+    }
+    // A second send behind the first.
+    let ring = ring();
+    let (socket, _peer) = pair(&ring);
+    drive(&ring, send(&socket, one(b"first"))).unwrap();
+    let mut second = Box::pin(send(&socket, one(b"second")));
+    assert!(poll_once(&mut second).is_pending());
+    let started = Instant::now();
+    ring.turn(Wait::AtMost(PATIENCE), started);
+    assert!(started.elapsed() < PATIENCE / 2, "slept over the second send");
+    assert!(poll_once(&mut second).is_ready());
+}
+
+#[test]
+fn a_fast_sender_over_tcp_is_stopped_by_a_task_that_reads_once() {
+    let ring = ring();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let socket = Socket::new(&ring, listener.accept().unwrap().0.into()).unwrap();
+    const ALL: usize = 64 << 20;
+    peer.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let writer = std::thread::spawn(move || {
+        let mut written = 0;
+        while written < ALL {
+            match peer.write(&[7; 65536]) {
+                Ok(n) => written += n,
+                Err(_) => break,
+            }
+        }
+        written
+    });
+    let mut first = drive(&ring, recv(&socket)).unwrap().unwrap().len();
+    let mut watch = Box::pin(closed(&socket));
+    while !writer.is_finished() {
+        assert!(poll_once(&mut watch).is_pending());
+        ring.turn(Wait::AtMost(Duration::from_millis(5)), Instant::now());
+    }
+    let written = writer.join().unwrap();
+    assert!(written < ALL, "it was never stopped");
+    while let Some(lease) = drive(&ring, recv(&socket)).unwrap() {
+        first += lease.len();
+    }
+    assert_eq!(first, written);
+}
