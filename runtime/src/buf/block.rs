@@ -91,7 +91,7 @@ pub(super) unsafe fn give_back(block: NonNull<u8>, wanted: Layout) {
 }
 
 /// A box in a recycled block.
-pub(super) struct LocalBox<T> {
+pub(crate) struct LocalBox<T> {
     value: NonNull<T>,
     /// Blocks stay on their thread.
     not_send: PhantomData<*const T>,
@@ -100,7 +100,7 @@ pub(super) struct LocalBox<T> {
 impl<T> LocalBox<T> {
     const NOT_ZERO_SIZED: () = assert!(size_of::<T>() > 0, "a zero-sized value needs no block");
 
-    pub(super) fn new(value: T) -> LocalBox<T> {
+    pub(crate) fn new(value: T) -> LocalBox<T> {
         let () = Self::NOT_ZERO_SIZED;
         let block = take(Layout::new::<T>()).cast::<T>();
         // SAFETY: the block is large and aligned enough for a `T`, and ours.
@@ -121,7 +121,7 @@ impl<T> LocalBox<T> {
         LocalBox { value, not_send: PhantomData }
     }
 
-    pub(super) fn into_inner(this: LocalBox<T>) -> T {
+    pub(crate) fn into_inner(this: LocalBox<T>) -> T {
         let block = LocalBox::into_raw(this);
         // SAFETY: the block holds a value that nobody else drops: the box is gone.
         let value = unsafe { block.read() };

@@ -37,6 +37,7 @@ pub use self::pool::{PoolExhausted, PoolStats, pool_stats};
 pub use self::view::View;
 
 pub(crate) use self::batch::Batch;
+pub(crate) use self::block::LocalBox;
 pub(crate) use self::pool::{leases_out, set_bytes_max, trim};
 
 /// Capacity of a lease large enough for most request heads, in bytes.

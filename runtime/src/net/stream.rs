@@ -356,7 +356,7 @@ mod tests {
                 ("stream", size_of::<Stream>(), 80),
                 ("shared state", size_of::<SocketState>(), 144),
                 ("recv", recv, 192),
-                ("send", send, 304),
+                ("send", send, 224),
                 ("send_vectored", send_vectored, 160),
                 ("closed", closed, 32),
             ] {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use corelane_runtime::{block_on, spawn, time, yield_now};
+use corelane_runtime::{block_on, spawn, stats, time, yield_now};
 
 use crate::support::{echo_server, listen, on_each_driver};
 
@@ -65,6 +65,7 @@ fn panics_stay_in_their_task() {
         aborted.abort();
         yield_now().await;
         assert_eq!(spawn(async { 3 }).await.unwrap(), 3, "the core goes on");
+        assert_eq!(stats::local().panics, 2, "and has counted both");
     });
 }
 
@@ -151,6 +152,19 @@ fn yielding_tasks_take_turns() {
             task.await.unwrap();
         }
         assert_eq!(*order.borrow(), [0, 1, 2].repeat(5));
+    });
+}
+
+/// Guard 2 again: each yield goes through the kernel, so completions are at most one yield away.
+#[test]
+fn a_yield_ends_the_turn() {
+    on_each_driver(|| async {
+        let before = stats::local().turns;
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        let turns = stats::local().turns - before;
+        assert!((100..150).contains(&turns), "{turns} turns for 100 yields");
     });
 }
 

@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use crate::buf::{Batch, Chunk, Lease};
+use crate::buf::{Batch, Chunk, Lease, LocalBox};
 use crate::executor::Core;
 
 /// Counts one buffer in the kernel's hands.
@@ -60,9 +60,10 @@ unsafe impl monoio::buf::IoBufMut for Receiving {
     }
 }
 
-/// A chunk being sent, from some byte on.
+/// A chunk being sent, from some byte on. Boxed, in a recycled block, because monoio's futures hold
+/// it twice, and every connection's task is as large as the largest future it awaits.
 pub(super) struct Sending {
-    chunk: Chunk,
+    chunk: LocalBox<Chunk>,
     from: usize,
     _lent: Lent,
 }
@@ -70,11 +71,11 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn new(chunk: Chunk, from: usize) -> Sending {
         debug_assert!(from <= chunk.len(), "sends from inside the chunk");
-        Sending { chunk, from, _lent: Lent::new() }
+        Sending { chunk: LocalBox::new(chunk), from, _lent: Lent::new() }
     }
 
     pub(super) fn into_chunk(self) -> Chunk {
-        self.chunk
+        LocalBox::into_inner(self.chunk)
     }
 }
 
