@@ -118,22 +118,32 @@ struct Conn {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) {
+///
+/// An `async fn` would keep a place for each of its arguments beside the [`Conn`] they go into, for as long as the
+/// connection is open.
+pub(crate) fn serve(
+    stream: Stream,
+    peer: PeerAddr,
+    shared: Rc<Shared>,
+    ticket: Ticket,
+) -> impl Future<Output = ()> {
     let mut conn = Conn::new(stream, peer, shared, ticket);
-    match conn.run().await {
-        Ok(End::Close) => {}
-        Ok(End::Linger) => LocalBoxFuture::new(linger(conn)).await,
-        Ok(End::Upgrade(upgrade)) => {
-            let Conn { stream, input, ticket, .. } = conn;
-            stream.set_recv_deadline(None);
-            match input.into_rest() {
-                Ok(unread) => upgrade.serve(Upgraded { stream, unread }).await,
-                Err(_) => no_buffers(),
+    async move {
+        match conn.run().await {
+            Ok(End::Close) => {}
+            Ok(End::Linger) => LocalBoxFuture::new(linger(conn)).await,
+            Ok(End::Upgrade(upgrade)) => {
+                let Conn { stream, input, ticket, .. } = conn;
+                stream.set_recv_deadline(None);
+                match input.into_rest() {
+                    Ok(unread) => upgrade.serve(Upgraded { stream, unread }).await,
+                    Err(_) => no_buffers(),
+                }
+                drop(ticket);
             }
-            drop(ticket);
+            Err(Gone::Peer) => {}
+            Err(Gone::Buffers) => no_buffers(),
         }
-        Err(Gone::Peer) => {}
-        Err(Gone::Buffers) => no_buffers(),
     }
 }
 
