@@ -1,6 +1,7 @@
 //! The floor and the load generator against each other and against servers that misbehave.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod alloc;
 mod floor;
 mod load;
 mod server;

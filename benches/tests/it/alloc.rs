@@ -1,0 +1,165 @@
+//! A request in steady state allocates nothing on the heap of its core.
+//!
+//! Server and client share this process; what is counted is counted by thread, and the server is asked for the count of
+//! its own through a route. The test is worth something only because [`the_count_sees_an_allocation`] fails without
+//! the allocator.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use corelane::prelude::*;
+use corelane::runtime::DriverChoice;
+use corelane_benches::answer::Checker;
+use corelane_benches::server::{exchange, free_address, request};
+use serde::Serialize;
+
+/// Requests before the count, so that buffers, pools and the date are there.
+const WARM_UP: usize = 2_000;
+/// Requests counted.
+const COUNTED: usize = 10_000;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting allocations and growths by thread.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: every call goes to `System` as it came, which keeps the contract. Counting touches a thread-local `Cell` of a
+// constant initial value: it needs no destructor and no memory of its own, so it never allocates itself.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are `System`'s.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above; `block` came from `System`, as all of ours do.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+async fn plaintext() -> &'static str {
+    "Hello, World!"
+}
+
+async fn json() -> Json<Message> {
+    Json(Message { message: "Hello, World!" })
+}
+
+/// The count of the core's thread, in a body of fixed length.
+async fn allocations() -> String {
+    format!("{:020}", ALLOCATIONS.get())
+}
+
+async fn allocate() -> &'static str {
+    drop(std::hint::black_box(Box::new(1)));
+    "Hello, World!"
+}
+
+fn app() -> App {
+    App::new()
+        .get("/plaintext", plaintext)
+        .get("/json", json)
+        .get("/allocate", allocate)
+        .get("/allocations", allocations)
+}
+
+/// Serves on one core of a thread that ends with the process.
+fn serve(driver: DriverChoice) -> SocketAddr {
+    let address = free_address().unwrap();
+    thread::spawn(move || Server::bind(address).cores(1).driver(driver).run(app).unwrap());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "the server does not listen");
+        thread::sleep(Duration::from_millis(10));
+    }
+    address
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+/// The server's count, asked for over `stream`.
+fn counted(stream: &mut TcpStream) -> u64 {
+    stream.write_all(&request("/allocations")).unwrap();
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    while !answer.windows(4).any(|window| window == b"\r\n\r\n") || answer.ends_with(b"\r\n\r\n") {
+        let length = stream.read(&mut buffer).unwrap();
+        assert_ne!(length, 0, "closed");
+        answer.extend_from_slice(&buffer[..length]);
+    }
+    let text = String::from_utf8(answer).unwrap();
+    text.rsplit("\r\n").next().unwrap().parse().unwrap()
+}
+
+/// Allocations by the server's core for `requests` requests, `pipeline` at a time.
+fn allocations_for(stream: &mut TcpStream, path: &str, body: &str, pipeline: usize, requests: usize) -> u64 {
+    let batch = request(path).repeat(pipeline);
+    let ask = |stream: &mut TcpStream, requests: usize| {
+        let mut checker = Checker::new(Some(body.as_bytes().to_vec()));
+        for _ in 0..requests / pipeline {
+            exchange(stream, &batch, &mut checker, pipeline)
+                .unwrap_or_else(|error| panic!("{path} x {pipeline}: {error}"));
+        }
+    };
+    ask(stream, WARM_UP);
+    // Asking allocates too: the difference of two questions with nothing between them is what asking costs.
+    let [first, second] = [(); 2].map(|()| counted(stream));
+    ask(stream, requests);
+    counted(stream) - second - (second - first)
+}
+
+#[test]
+fn a_request_in_steady_state_allocates_nothing() {
+    for driver in [DriverChoice::Ring, DriverChoice::Uring, DriverChoice::Epoll] {
+        let mut stream = connect(serve(driver));
+        for (path, body) in [("/plaintext", "Hello, World!"), ("/json", r#"{"message":"Hello, World!"}"#)] {
+            for pipeline in [1, 16] {
+                let allocations = allocations_for(&mut stream, path, body, pipeline, COUNTED);
+                assert_eq!(allocations, 0, "{path}, {pipeline} at a time, {driver:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_count_sees_an_allocation() {
+    let mut stream = connect(serve(DriverChoice::Auto));
+    let requests = 160;
+    let allocations = allocations_for(&mut stream, "/allocate", "Hello, World!", 16, requests);
+    assert_eq!(allocations, requests as u64, "one for each request");
+}
