@@ -78,11 +78,17 @@ impl Prepared {
     /// # Errors
     /// What the kernel said to the last one tried.
     pub(crate) fn open(choice: DriverChoice) -> io::Result<(Prepared, Findings)> {
-        if choice == DriverChoice::Ring {
-            let (prepared, findings) = ring::Prepared::open()?;
-            return Ok((Prepared::Ring(prepared), findings));
+        let mut notes = Vec::new();
+        if matches!(choice, DriverChoice::Auto | DriverChoice::Ring) {
+            match ring::Prepared::open() {
+                Ok((prepared, findings)) => return Ok((Prepared::Ring(prepared), findings)),
+                Err(error) if choice == DriverChoice::Ring => return Err(error),
+                Err(error) => notes.push(format!("our own ring: {error}")),
+            }
         }
-        let (prepared, findings) = monoio::Prepared::open(choice)?;
+        let (prepared, mut findings) = monoio::Prepared::open(choice)?;
+        notes.append(&mut findings.notes);
+        findings.notes = notes;
         Ok((Prepared::Monoio(prepared), findings))
     }
 

@@ -42,7 +42,7 @@ impl fmt::Display for CoreId {
 /// Which driver to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DriverChoice {
-    /// io_uring with the best flags the kernel has, else epoll.
+    /// Our own ring, else io_uring through monoio with the best flags the kernel has, else epoll.
     #[default]
     Auto,
     /// io_uring through our own loop, or an error.

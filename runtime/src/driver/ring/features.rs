@@ -61,23 +61,18 @@ pub(crate) struct Features {
     pub(crate) no_iowait: bool,
 }
 
-impl fmt::Display for Features {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, multishot accept and receive", self.setup)?;
-        for (has, name) in [
-            (self.skip_success, "quiet sends"),
-            (self.registered_files, "registered files"),
-            (self.no_iowait, "no-iowait"),
-        ] {
-            if has {
-                write!(f, ", {name}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Features {
+    /// Names of what this kernel lacks. The driver does without.
+    pub(crate) fn missing(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.skip_success, "sends without completions"),
+            (self.registered_files, "registered files"),
+            (self.no_iowait, "sleep outside iowait"),
+        ]
+        .into_iter()
+        .filter_map(|(has, name)| (!has).then_some(name))
+    }
+
     /// The flags in the runtime's own words.
     pub(crate) fn flags(self) -> RingFlags {
         RingFlags {

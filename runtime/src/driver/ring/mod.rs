@@ -152,11 +152,12 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(conns_max: u32, sizes: Sizes) -> io::Result<(Self, Features)> {
-        let (uring, setup) = Uring::new(sizes.submissions, sizes.completions)?;
+    fn new(conns_max: u32, sizes: Sizes) -> io::Result<(Self, Features, Vec<String>)> {
+        let (uring, setup, mut notes) = Uring::new(sizes.submissions, sizes.completions)?;
         let mut features = probe::probe(setup)?;
         let places = files::make_table(uring.ring(), conns_max);
         features.registered_files = places > 0;
+        notes.extend(features.missing().map(|name| format!("no {name}")));
         let small = BufRing::new(uring.ring(), 0, sizes.small, SMALL_BYTES)?;
         let large = BufRing::new(uring.ring(), 1, sizes.large, LARGE_BYTES)?;
         let inner = Self {
@@ -183,7 +184,7 @@ impl Inner {
             wakes: Vec::new(),
             retired: Vec::new(),
         };
-        Ok((inner, features))
+        Ok((inner, features, notes))
     }
 
     /// Takes over a connected socket. Nothing is received before the first
@@ -302,6 +303,8 @@ pub(crate) struct Ring {
     /// Leases lent to the kernel for receives to come, as of the last turn.
     lent: Cell<usize>,
     features: Features,
+    /// What better was tried and is not to be had here.
+    notes: Vec<String>,
 }
 
 impl Ring {
@@ -315,13 +318,18 @@ impl Ring {
     }
 
     fn with_sizes(conns_max: u32, sizes: Sizes) -> io::Result<Rc<Self>> {
-        let (inner, features) = Inner::new(conns_max, sizes)?;
-        Ok(Rc::new(Self { inner: RefCell::new(inner), lent: Cell::new(0), features }))
+        let (inner, features, notes) = Inner::new(conns_max, sizes)?;
+        Ok(Rc::new(Self { inner: RefCell::new(inner), lent: Cell::new(0), features, notes }))
     }
 
     /// What was found when the ring was made.
     pub(crate) fn features(&self) -> Features {
         self.features
+    }
+
+    /// What better was tried and is not to be had here, best first.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// One turn: see the module docs. Wakes tasks; runs none.

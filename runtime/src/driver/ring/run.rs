@@ -22,7 +22,8 @@ impl Prepared {
     pub(crate) fn open() -> io::Result<(Prepared, Findings)> {
         let ring = Ring::new(CONNS_MAX)?;
         let flags = ring.features().flags();
-        Ok((Prepared { ring }, Findings { flags, notes: Vec::new() }))
+        let notes = ring.notes().to_vec();
+        Ok((Prepared { ring }, Findings { flags, notes }))
     }
 
     /// What the core's sockets reach the ring by.

@@ -54,13 +54,15 @@ pub(super) struct Uring {
 }
 
 impl Uring {
-    /// Creates the ring with the first set of flags the kernel accepts, best first.
+    /// Creates the ring with the first set of flags the kernel accepts, best first, and says why the
+    /// better ones were not.
     ///
     /// # Errors
     /// What `io_uring_setup` says when no set is accepted: `ENOSYS` without io_uring, `EPERM`
     /// where a seccomp profile or `kernel.io_uring_disabled` forbids it.
-    pub(super) fn new(submissions: u32, completions: u32) -> io::Result<(Self, Setup)> {
+    pub(super) fn new(submissions: u32, completions: u32) -> io::Result<(Self, Setup, Vec<String>)> {
         let mut refused = io::Error::from_raw_os_error(libc::ENOSYS);
+        let mut notes = Vec::new();
         for setup in Setup::BEST_FIRST {
             match setup.build(submissions, completions) {
                 Ok(ring) => {
@@ -76,9 +78,12 @@ impl Uring {
                         #[cfg(test)]
                         faults: std::collections::VecDeque::new(),
                     };
-                    return Ok((uring, setup));
+                    return Ok((uring, setup, notes));
                 }
-                Err(error) => refused = error,
+                Err(error) => {
+                    notes.push(format!("{setup}: {error}"));
+                    refused = error;
+                }
             }
         }
         Err(refused)
