@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use corelane_http_proto::conn::{ConnLimits, ServerConn, Waiting};
 use corelane_http_proto::date::DateCache;
 use corelane_runtime::buf::{Lease, LocalBoxFuture, PoolExhausted};
-use corelane_runtime::net::{PeerAddr, Shutdown, Stream};
+use corelane_runtime::net::{Shutdown, Stream};
 use corelane_runtime::time;
 
 use crate::app::AppService;
@@ -111,7 +111,6 @@ struct Conn {
     input: Input,
     output: Output,
     shared: Rc<Shared>,
-    peer: PeerAddr,
     ticket: Ticket,
     /// What the receive deadline was set for.
     armed: Waiting,
@@ -119,32 +118,29 @@ struct Conn {
 
 /// Serves one connection until it ends.
 ///
-/// An `async fn` would keep a place for each of its arguments beside the [`Conn`] they go into, for as long as the
-/// connection is open.
-pub(crate) fn serve(
-    stream: Stream,
-    peer: PeerAddr,
-    shared: Rc<Shared>,
-    ticket: Ticket,
-) -> impl Future<Output = ()> {
-    let mut conn = Conn::new(stream, peer, shared, ticket);
+/// Not an `async fn`: that would keep its arguments beside the connection that is made of them, for as long as it lives.
+pub(crate) fn serve(stream: Stream, shared: Rc<Shared>, ticket: Ticket) -> impl Future<Output = ()> {
+    let mut conn = Conn::new(stream, shared, ticket);
     async move {
         match conn.run().await {
             Ok(End::Close) => {}
             Ok(End::Linger) => LocalBoxFuture::new(linger(conn)).await,
-            Ok(End::Upgrade(upgrade)) => {
-                let Conn { stream, input, ticket, .. } = conn;
-                stream.set_recv_deadline(None);
-                match input.into_rest() {
-                    Ok(unread) => upgrade.serve(Upgraded { stream, unread }).await,
-                    Err(_) => no_buffers(),
-                }
-                drop(ticket);
-            }
+            Ok(End::Upgrade(upgrade)) => LocalBoxFuture::new(hand_over(conn, upgrade)).await,
             Err(Gone::Peer) => {}
             Err(Gone::Buffers) => no_buffers(),
         }
     }
+}
+
+/// Gives the connection to another protocol, and waits for that to end.
+async fn hand_over(conn: Conn, upgrade: OnUpgrade) {
+    let Conn { stream, input, ticket, .. } = conn;
+    stream.set_recv_deadline(None);
+    match input.into_rest() {
+        Ok(unread) => upgrade.serve(Upgraded { stream, unread }).await,
+        Err(_) => no_buffers(),
+    }
+    drop(ticket);
 }
 
 #[cold]
@@ -153,7 +149,7 @@ fn no_buffers() {
 }
 
 impl Conn {
-    fn new(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) -> Conn {
+    fn new(stream: Stream, shared: Rc<Shared>, ticket: Ticket) -> Conn {
         let limits = &shared.limits;
         // A duration beyond what the clock can tell, such as `Duration::MAX`, means never, here and below.
         let stall = time::now().checked_add(limits.write_stall).map(|_| limits.write_stall);
@@ -166,37 +162,42 @@ impl Conn {
             input: Input::default(),
             output: Output::default(),
             shared,
-            peer,
             ticket,
             armed: Waiting::Request,
         }
     }
 
+    /// Receives and works in turns. What works is boxed, in a block that the core uses again, so that a connection
+    /// at rest has only the receive in it.
     async fn run(&mut self) -> Result<End, Gone> {
         loop {
-            let turn = poll_fn(|cx| Poll::Ready(self.turn(cx))).await?;
-            match turn {
-                Turn::Receive => {
-                    self.flush().await?;
-                    self.receive().await?;
-                }
+            self.receive().await?;
+            if let Some(end) = LocalBoxFuture::new(self.work()).await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Works through the input, until more has to be received or the connection ends. Everything is sent then.
+    async fn work(&mut self) -> Result<Option<End>, Gone> {
+        loop {
+            let end = match poll_fn(|cx| Poll::Ready(self.turn(cx))).await? {
+                Turn::Receive => break,
                 Turn::Flush => {
                     self.flush().await?;
                     self.machine.flushed();
+                    None
                 }
-                Turn::Wait(pending) => {
-                    let next = LocalBoxFuture::new(self.wait(pending)).await?;
-                    if let Some(end) = next {
-                        self.flush().await?;
-                        return Ok(end);
-                    }
-                }
-                Turn::End(end) => {
-                    self.flush().await?;
-                    return Ok(end);
-                }
+                Turn::Wait(pending) => LocalBoxFuture::new(self.wait(pending)).await?,
+                Turn::End(end) => Some(end),
+            };
+            if end.is_some() {
+                self.flush().await?;
+                return Ok(end);
             }
         }
+        self.flush().await?;
+        Ok(None)
     }
 
     /// Sends everything there is.
@@ -268,8 +269,8 @@ impl Conn {
 }
 
 /// Answers 503 without reading anything, for a connection that there is no room for.
-pub(crate) async fn refuse(stream: Stream, peer: PeerAddr, shared: Rc<Shared>, ticket: Ticket) {
-    let mut conn = Conn::new(stream, peer, shared, ticket);
+pub(crate) async fn refuse(stream: Stream, shared: Rc<Shared>, ticket: Ticket) {
+    let mut conn = Conn::new(stream, shared, ticket);
     conn.machine.refuse();
     let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE)
         .detail("the server has as many connections as it takes");

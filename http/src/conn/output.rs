@@ -4,7 +4,6 @@ use corelane_http_proto::conn;
 use corelane_http_proto::date::DateCache;
 use corelane_http_proto::encode::START_BYTES_MAX;
 use corelane_runtime::buf::{Chunk, Chunks, Lease, PoolExhausted};
-use smallvec::SmallVec;
 
 use crate::response::Headers;
 
@@ -22,8 +21,8 @@ const LEASE_BYTES: usize = 4096;
 /// What is to be sent, in order.
 #[derive(Default)]
 pub(super) struct Output {
-    /// Closed pieces. Empty on the common path, where all fits the open one.
-    ready: SmallVec<[Chunk; 2]>,
+    /// Closed pieces. Empty on the common path, where all fits the open one, and then without memory of its own.
+    ready: Vec<Chunk>,
     /// Where the next head goes.
     open: Option<Lease>,
     /// Bytes in `ready`.

@@ -86,7 +86,7 @@ impl Conn {
         let bytes = self.input.take(consumed);
         let (body, feed) = self.body(framing);
         let head = self.head.take().expect("the head was just parsed");
-        let request = head.complete(bytes, body, self.peer);
+        let request = head.complete(bytes, body, self.stream.peer_addr());
         // A handler is cloned for each call, and what it captured may panic at that.
         let Ok(mut handler) = catch_unwind(AssertUnwindSafe(|| self.shared.service.call(request))) else {
             return self.answered(panicked(), feed);

@@ -42,7 +42,7 @@ async fn accept(listener: Rc<TcpListener>, shared: Rc<Shared>, registry: Rc<Regi
             registry.below(places).await;
         }
         // Only a closed listener ends the loop: the runtime waits out a lack of descriptors.
-        let Ok((stream, peer)) = listener.accept().await else { return };
+        let Ok((stream, _)) = listener.accept().await else { return };
         let is_full = registry.served() >= places;
         if is_full && registry.refused() >= REFUSED_MAX {
             continue;
@@ -50,9 +50,9 @@ async fn accept(listener: Rc<TcpListener>, shared: Rc<Shared>, registry: Rc<Regi
         let ticket = registry.enter(stream.close_handle(), is_full);
         let shared = shared.clone();
         if is_full {
-            drop(spawn(conn::refuse(stream, peer, shared, ticket)));
+            drop(spawn(conn::refuse(stream, shared, ticket)));
         } else {
-            drop(spawn(conn::serve(stream, peer, shared, ticket)));
+            drop(spawn(conn::serve(stream, shared, ticket)));
         }
     }
 }

@@ -18,7 +18,8 @@ pub(crate) struct Registry {
 
 struct Entry {
     close: CloseHandle,
-    idle: Rc<Cell<bool>>,
+    /// True while the connection waits for a request of which no byte has come.
+    idle: bool,
     refused: bool,
 }
 
@@ -26,8 +27,6 @@ struct Entry {
 pub(crate) struct Ticket {
     registry: Rc<Registry>,
     key: usize,
-    /// True while the connection waits for a request of which no byte has come.
-    idle: Rc<Cell<bool>>,
 }
 
 impl Registry {
@@ -42,10 +41,9 @@ impl Registry {
 
     /// Takes a place for a connection; for one that is to be refused, none of those that are counted.
     pub(crate) fn enter(self: &Rc<Registry>, close: CloseHandle, refused: bool) -> Ticket {
-        let idle = Rc::new(Cell::new(false));
-        let key = self.open.borrow_mut().insert(Entry { close, idle: idle.clone(), refused });
+        let key = self.open.borrow_mut().insert(Entry { close, idle: false, refused });
         self.refused.set(self.refused.get() + usize::from(refused));
-        Ticket { registry: self.clone(), key, idle }
+        Ticket { registry: self.clone(), key }
     }
 
     fn len(&self) -> usize {
@@ -71,7 +69,7 @@ impl Registry {
     pub(crate) fn drain(&self) {
         self.draining.set(true);
         for (_, entry) in self.open.borrow().iter() {
-            if entry.idle.get() {
+            if entry.idle {
                 // Fails only for a peer that is gone already, whose connection ends by itself.
                 let _ = entry.close.shutdown(Shutdown::Read);
             }
@@ -94,7 +92,7 @@ impl Registry {
 impl Ticket {
     /// Says whether the connection is at rest; a drain ends those at once.
     pub(crate) fn set_idle(&self, idle: bool) {
-        self.idle.set(idle);
+        self.registry.open.borrow_mut()[self.key].idle = idle;
     }
 
     pub(crate) fn is_draining(&self) -> bool {
