@@ -3,12 +3,15 @@
 mod bodies;
 mod bounds;
 mod deadlines;
+mod endings;
 mod faults;
 mod handover;
 mod lifecycle;
 mod persistence;
+mod random;
 mod strictness;
 mod timeouts;
+mod upgrade;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
