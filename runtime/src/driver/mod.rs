@@ -109,7 +109,10 @@ impl Prepared {
 
     /// Runs the loop until the core is done, ends its tasks, and waits for buffers still lent to
     /// the kernel. Called inside [`Core::enter`].
-    pub(crate) fn run(self, core: &Rc<Core>) {
+    ///
+    /// # Errors
+    /// If the loop cannot start; no task has run then, and all are dropped.
+    pub(crate) fn run(self, core: &Rc<Core>) -> io::Result<()> {
         match self {
             Prepared::Ring(prepared) => prepared.run(core),
             Prepared::Monoio(prepared) => prepared.run(core),

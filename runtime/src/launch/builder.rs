@@ -200,7 +200,7 @@ impl Starting {
             let _gone = tell_up.send(Ok(Up { kind, findings, cpu, shared }));
             // Nobody to say go: another core could not start.
             let Ok((seat, blocking)) = wait_for_go.recv() else { return Ok(()) };
-            match ready.run_main(Common { mesh: Mesh::new(seat), blocking }, move || f(id)) {
+            match ready.run_main(Common { mesh: Mesh::new(seat), blocking }, move || f(id))? {
                 Err(error) if error.is_panic() => Err(io::Error::other(format!("core {id}: {error}"))),
                 // Stopped while its first task still ran: that is what was asked for.
                 _ => Ok(()),
@@ -275,7 +275,7 @@ impl Runtime {
     /// Waits until every core has ended.
     ///
     /// # Errors
-    /// If the first task of a core panicked.
+    /// If the first task of a core panicked, or its loop could not start.
     pub fn join(mut self) -> io::Result<()> {
         self.join_all()
     }

@@ -64,21 +64,25 @@ impl Ready {
     }
 
     /// Runs the core until its first task ends, which is what `first` starts.
+    ///
+    /// # Errors
+    /// If the driver's loop cannot start.
     pub(super) fn run<T>(
         self,
         common: Common,
         first: impl FnOnce(&Core) -> JoinHandle<T>,
-    ) -> Result<T, JoinError> {
+    ) -> io::Result<Result<T, JoinError>> {
         let Ready { prepared, core, .. } = self;
         core.join(common);
         let outcome = core.enter(|| {
             let mut first = first(&core);
-            prepared.run(&core);
+            let ended = prepared.run(&core);
             // The loop has ended and dropped every task, so the first has ended in some way.
-            match Pin::new(&mut first).poll(&mut Context::from_waker(Waker::noop())) {
+            let outcome = match Pin::new(&mut first).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => unreachable!("the core has ended with a task alive"),
-            }
+            };
+            ended.map(|()| outcome)
         });
         core.shared.close();
         core.enter(|| {
@@ -95,7 +99,7 @@ impl Ready {
         self,
         common: Common,
         main: impl FnOnce() -> F + 'static,
-    ) -> Result<(), JoinError>
+    ) -> io::Result<Result<(), JoinError>>
     where
         F: Future<Output = ()> + 'static,
     {
@@ -147,11 +151,11 @@ impl Builder {
             unsafe { spawn_scoped(core, future) }
         });
         std::mem::forget(no_unwind);
-        match outcome {
+        match outcome? {
             Ok(output) => Ok(output),
             Err(error) => match error.into_panic() {
                 Some(payload) => resume_unwind(payload),
-                None => Err(io::Error::other("the loop could not start")),
+                None => unreachable!("a loop that started ends with its first task"),
             },
         }
     }

@@ -15,5 +15,6 @@ mod pressure;
 mod sharded;
 mod signal;
 mod stats;
+mod stress;
 mod support;
 mod tasks;

@@ -29,6 +29,7 @@ mod timer;
 mod watch;
 
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -52,19 +53,23 @@ pub(crate) struct Local {
 }
 
 /// The root future: turns until the core is done, then ends it.
-async fn root(core: &Rc<Core>, uring: bool) {
+///
+/// # Errors
+/// If the loop cannot start; no task has run then, and all are dropped.
+async fn root(core: &Rc<Core>, uring: bool) -> io::Result<()> {
     // Both need monoio's context, which exists only inside its `block_on`.
-    let timer = match Timer::new().map(Rc::new) {
-        Ok(timer) => timer,
-        Err(error) => return refuse(core, &error),
+    let started = Timer::new().and_then(|timer| {
+        let timer = Rc::new(timer);
+        services::start(core, &timer)?;
+        Ok((timer, Kick::new(uring)?))
+    });
+    let (timer, mut kick) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            core.drop_tasks();
+            return Err(error);
+        }
     };
-    let mut kick = match Kick::new(uring) {
-        Ok(kick) => kick,
-        Err(error) => return refuse(core, &error),
-    };
-    if let Err(error) = services::start(core, &timer) {
-        return refuse(core, &error);
-    }
     poll_fn(|cx| {
         core.set_nudge(cx.waker());
         kick.settle(cx);
@@ -84,10 +89,5 @@ async fn root(core: &Rc<Core>, uring: bool) {
         timer.wait(Duration::from_millis(1)).await;
         core.drop_tasks();
     }
-}
-
-/// Ends a core whose loop cannot start, with everything spawned on it.
-fn refuse(core: &Rc<Core>, error: &std::io::Error) {
-    tracing::error!(core = core.shared.id.index(), %error, "the loop cannot start");
-    core.drop_tasks();
+    Ok(())
 }

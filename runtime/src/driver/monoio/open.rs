@@ -74,10 +74,13 @@ impl Prepared {
     }
 
     /// Runs the loop on this thread until the core is done.
-    pub(crate) fn run(self, core: &Rc<Core>) {
+    ///
+    /// # Errors
+    /// If the loop cannot start.
+    pub(crate) fn run(self, core: &Rc<Core>) -> io::Result<()> {
         match self.inner {
             Inner::Uring(mut runtime) => {
-                runtime.block_on(root(core, true));
+                let ended = runtime.block_on(root(core, true));
                 if core.shared.counters.lent.value() > 0 {
                     // Guard 9: the ring's teardown is asynchronous, and dropping the runtime would
                     // free buffers the kernel still writes to. The ring stays open instead.
@@ -87,6 +90,7 @@ impl Prepared {
                     );
                     std::mem::forget(runtime);
                 }
+                ended
             }
             Inner::Epoll(mut runtime) => runtime.block_on(root(core, false)),
         }
@@ -108,10 +112,10 @@ fn ring(flags: RingFlags) -> io::Result<Runtime<IoUringDriver>> {
     RuntimeBuilder::<IoUringDriver>::new().uring_builder(builder).with_entries(ENTRIES).build()
 }
 
-/// Guard 9, from inside: what a test above the driver cannot see is whether the loop ended with
-/// buffers in the kernel's hands.
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -119,35 +123,68 @@ mod tests {
     use crate::executor::{Common, spawn};
     use crate::launch::CoreId;
     use crate::mailbox::CoreShared;
-    use crate::mesh::Mesh;
+    use crate::mesh::{Mesh, connect};
+    use crate::net::Stream;
 
-    #[test]
-    fn the_loop_ends_with_no_buffer_lent() {
-        let (prepared, _) = Prepared::open(DriverChoice::Uring).unwrap();
-        let Inner::Uring(mut runtime) = prepared.inner else { panic!("forced") };
+    /// Runs a future on a core over this runtime; calls `after` with monoio's runtime still alive.
+    fn run(
+        mut runtime: Runtime<IoUringDriver>,
+        main: impl Future<Output = ()> + 'static,
+        after: impl FnOnce(&Core),
+    ) {
         let shared = CoreShared::new(CoreId::new(0), 1, crate::driver::Bell::new().unwrap());
         let local = Local { uring: true, watch: watch::Watch::default() };
         let core = Core::new(shared, crate::driver::Local::Monoio(local));
-        let seat = crate::mesh::connect(&[std::sync::Arc::clone(&core.shared)]).pop().unwrap();
-        let blocking = std::sync::Arc::new(blocking::Pool::new(blocking::Limits::default()));
+        let seat = connect(&[Arc::clone(&core.shared)]).pop().unwrap();
+        let blocking = Arc::new(blocking::Pool::new(blocking::Limits::default()));
         core.join(Common { mesh: Mesh::new(seat), blocking });
         core.enter(|| {
             drop(spawn(async {
-                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-                let address = listener.local_addr().unwrap();
-                let mut stuck = crate::net::Stream::connect(address).await.unwrap();
-                drop(spawn(async move { stuck.send(vec![0; 64 * 1024 * 1024]).await }));
-                crate::time::sleep(Duration::from_millis(5)).await;
-                Core::with(|core| {
-                    assert_eq!(core.shared.counters.lent.value(), 1, "a send that nobody receives");
-                    core.main_ended();
-                });
-                // Not dropped before the core is: the peer would reset the connection.
-                std::mem::forget(listener);
+                main.await;
+                Core::with(Core::main_ended);
             }));
-            runtime.block_on(root(&core, true));
-            assert_eq!(core.shared.counters.lent.value(), 0, "with monoio's runtime still alive");
+            runtime.block_on(root(&core, true)).unwrap();
             assert_eq!(core.shared.counters.panics.value(), 0);
+            after(&core);
         });
+    }
+
+    /// Guard 9, from inside: what a test above the driver cannot see is whether the loop ended with
+    /// buffers in the kernel's hands.
+    #[test]
+    fn the_loop_ends_with_no_buffer_lent() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let main = async move {
+            let mut stuck = Stream::connect(address).await.unwrap();
+            drop(spawn(async move { stuck.send(vec![0; 64 * 1024 * 1024]).await }));
+            crate::time::sleep(Duration::from_millis(5)).await;
+            let lent = Core::with(|core| core.shared.counters.lent.value());
+            assert_eq!(lent, 1, "a send that nobody receives");
+        };
+        run(ring(SET_UPS[0]).unwrap(), main, |core| assert_eq!(core.shared.counters.lent.value(), 0));
+    }
+
+    /// A kernel that refuses the better flags gets one of these, so each must serve. This kernel
+    /// takes them all.
+    #[test]
+    fn every_set_of_flags_that_may_be_stepped_down_to_serves() {
+        for flags in SET_UPS {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let main = async move {
+                let mut near = Stream::connect(address).await.unwrap();
+                let mut far = Stream::from_std(listener.accept().unwrap().0).unwrap();
+                for _ in 0..10 {
+                    near.send("there").await.unwrap();
+                    let bytes = far.recv().await.unwrap();
+                    far.send(bytes).await.unwrap();
+                    assert_eq!(&near.recv().await.unwrap()[..], b"there");
+                    crate::time::sleep(Duration::from_millis(1)).await;
+                    crate::executor::yield_now().await;
+                }
+            };
+            run(ring(flags).unwrap_or_else(|error| panic!("{flags}: {error}")), main, |_| ());
+        }
     }
 }

@@ -32,12 +32,15 @@ impl Prepared {
     }
 
     /// Turns until the core is done, then ends its tasks and waits for memory lent to the kernel.
-    pub(crate) fn run(self, core: &Rc<Core>) {
+    ///
+    /// # Errors
+    /// If the loop cannot start.
+    pub(crate) fn run(self, core: &Rc<Core>) -> io::Result<()> {
         match core.shared.bell.duplicate() {
             Ok(bell) => self.ring.set_bell(bell),
             Err(error) => {
-                tracing::error!(core = core.shared.id.index(), %error, "the loop cannot start");
-                return core.drop_tasks();
+                core.drop_tasks();
+                return Err(error);
             }
         }
         loop {
@@ -54,6 +57,7 @@ impl Prepared {
         self.ring.finish();
         let (stats, starvations) = self.ring.with(|inner| (inner.uring.stats(), inner.starvations));
         tracing::debug!(core = core.shared.id.index(), ?stats, starvations, "the ring has ended");
+        Ok(())
     }
 }
 
