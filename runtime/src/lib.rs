@@ -38,6 +38,7 @@ mod counters;
 pub mod descriptors;
 mod driver;
 mod executor;
+pub mod fs;
 mod launch;
 pub(crate) mod mailbox;
 pub mod mesh;

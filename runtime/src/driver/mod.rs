@@ -9,11 +9,13 @@
 //! * [`Socket`]: a connected byte stream. The driver picks the buffer of a receive and owns every
 //!   buffer until the kernel is done with it.
 //! * [`Acceptor`]: a listening socket.
+//! * [`file`]: what is done with files.
 //! * [`Bell`]: wakes the loop from any thread.
 //!
 //! Adding a driver is a folder here and a variant in each enum.
 
 mod bell;
+pub(crate) mod file;
 mod link;
 pub(crate) mod monoio;
 mod ring;

@@ -31,6 +31,7 @@
 
 mod duplex;
 mod listener;
+mod send_file;
 mod state;
 mod stream;
 

@@ -28,12 +28,12 @@ const UNIX_RETRY: Duration = Duration::from_millis(2);
 ///
 /// It belongs to the core it was made on. Dropping it closes it.
 pub struct Stream {
-    io: Io,
-    state: Rc<SocketState>,
+    pub(super) io: Io,
+    pub(super) state: Rc<SocketState>,
     peer: PeerAddr,
 }
 
-enum Io {
+pub(super) enum Io {
     Socket(Socket),
     Memory(End),
 }
@@ -205,7 +205,7 @@ impl Stream {
         Ok(())
     }
 
-    fn begin_send(&self) -> io::Result<()> {
+    pub(super) fn begin_send(&self) -> io::Result<()> {
         if self.state.broken.replace(true) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -217,14 +217,19 @@ impl Stream {
         match sent {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => Ok(n),
-            Err(_) if self.state.send_expired.get() => Err(expired()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),
         }
-        .inspect_err(|_| self.state.send_ended())
+        .map_err(|error| self.send_failed(error))
     }
 
-    fn end_send(&self, bytes: usize) {
+    /// A send ends without success; the error to tell.
+    pub(super) fn send_failed(&self, error: io::Error) -> io::Error {
+        self.state.send_ended();
+        if self.state.send_expired.get() { expired() } else { error }
+    }
+
+    pub(super) fn end_send(&self, bytes: usize) {
         self.state.send_ended();
         self.state.broken.set(false);
         Core::try_with(|core| core.shared.counters.bytes_out.add(bytes as u64));

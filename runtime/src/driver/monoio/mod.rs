@@ -23,6 +23,8 @@ mod acceptor;
 mod kick;
 mod lent;
 mod open;
+pub(super) mod pool;
+mod send_file;
 mod services;
 mod socket;
 mod timer;

@@ -58,6 +58,11 @@ impl Socket {
         self.waiting = true;
     }
 
+    /// True on io_uring.
+    pub(super) fn uring(&self) -> bool {
+        self.uring
+    }
+
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.io.as_raw_fd()
     }

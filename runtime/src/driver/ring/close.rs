@@ -41,7 +41,7 @@ impl Inner {
             return Err(io::ErrorKind::NotConnected.into());
         };
         match (&conn.sending, how) {
-            (Sending::Trying(_) | Sending::Rest(_), Shutdown::Write) => {
+            (Sending::Trying(_) | Sending::Rest(_) | Sending::Splicing, Shutdown::Write) => {
                 conn.shutdown_after_send = true;
                 self.hurry |= matches!(conn.sending, Sending::Trying(_));
             }
@@ -69,7 +69,7 @@ impl Inner {
             Sending::Idle => self.close_now(key),
             // Decided by the end of this turn; the clock starts if something is left then.
             Sending::Trying(_) => self.hurry = true,
-            Sending::Rest(_) => self.lingering.push_back((now + LINGER, key)),
+            Sending::Rest(_) | Sending::Splicing => self.lingering.push_back((now + LINGER, key)),
         }
     }
 

@@ -46,6 +46,10 @@ impl Socket {
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
+    pub(super) fn ring(&self) -> &Rc<Ring> {
+        &self.ring
+    }
+
     /// Names the connection to [`Ring::shutdown`] without keeping it alive.
     pub(crate) fn key(&self) -> Key {
         self.key

@@ -15,6 +15,7 @@ mod conn;
 mod doorbell;
 mod features;
 mod files;
+mod fs;
 mod handle;
 mod probe;
 mod recv;
@@ -22,6 +23,7 @@ mod run;
 mod send;
 mod single;
 mod slots;
+mod splice;
 mod token;
 mod uring;
 
@@ -44,9 +46,11 @@ use self::bufring::BufRing;
 use self::conn::Conn;
 use self::features::Features;
 use self::files::Entering;
+use self::fs::FileOp;
 use self::send::{Flight, Payload, Sending};
 use self::single::Single;
 use self::slots::Slots;
+use self::splice::Pipes;
 use self::token::{Kind, Token};
 use self::uring::{Uring, Wait};
 use crate::buf::Lease;
@@ -68,7 +72,7 @@ const CONNS_MAX: u32 = 1 << 20;
 /// Listening sockets of one core at most.
 const LISTENERS_MAX: u32 = 1024;
 
-/// Connects, polls and file operations in flight on one core at most. More fail with `ENOBUFS`.
+/// Connects and polls in flight on one core at most. More fail with `ENOBUFS`.
 const SINGLES_MAX: u32 = 16 * 1024;
 
 /// How large the queues shared with the kernel are.
@@ -111,6 +115,7 @@ enum Retired {
     Payload(Payload),
     Lease(Lease),
     Descriptor(OwnedFd),
+    File(FileOp),
 }
 
 /// All state of one core's driver. No method calls out: wakers and what is to be dropped are
@@ -120,6 +125,8 @@ struct Inner {
     conns: Slots<Conn>,
     listeners: Slots<Listener>,
     singles: Slots<Single>,
+    file_ops: Slots<FileOp>,
+    pipes: Pipes,
     small: BufRing,
     large: BufRing,
     /// Some connection has asked for large buffers. Until then there are none.
@@ -158,6 +165,7 @@ impl Inner {
         let places = files::make_table(uring.ring(), conns_max);
         features.registered_files = places > 0;
         notes.extend(features.missing().map(|name| format!("no {name}")));
+        fs::bound_workers(uring.ring());
         let small = BufRing::new(uring.ring(), 0, sizes.small, SMALL_BYTES)?;
         let large = BufRing::new(uring.ring(), 1, sizes.large, LARGE_BYTES)?;
         let inner = Self {
@@ -165,6 +173,8 @@ impl Inner {
             conns: Slots::new(conns_max),
             listeners: Slots::new(LISTENERS_MAX),
             singles: Slots::new(SINGLES_MAX),
+            file_ops: Slots::new(fs::FILE_OPS_MAX),
+            pipes: Pipes::default(),
             small,
             large,
             large_wanted: false,
@@ -246,6 +256,7 @@ impl Inner {
             Kind::Accept => self.on_accept(token.key, result, cqueue::more(completion.flags())),
             Kind::Hangup => self.on_hangup(token.key, result),
             Kind::Single => self.on_single(token.key, result),
+            Kind::File => self.on_file(token.key, result),
             Kind::EnterFile => self.on_enter_file(token.key, result),
             Kind::Doorbell => self.on_doorbell(completion),
             // Failures of cancels and closes: what they aimed at was gone already.
@@ -266,6 +277,9 @@ impl Inner {
         for key in self.singles.keys() {
             self.drop_single(key);
         }
+        for key in self.file_ops.keys() {
+            self.drop_file(key);
+        }
         let until = Instant::now() + TEARDOWN_MAX;
         while self.lends_memory() && Instant::now() < until {
             self.turn(Wait::AtMost(Duration::from_millis(10)), Instant::now());
@@ -284,6 +298,7 @@ impl Inner {
         std::mem::forget(std::mem::take(&mut self.flights));
         std::mem::forget(std::mem::take(&mut self.entering));
         std::mem::forget(std::mem::replace(&mut self.conns, Slots::new(0)));
+        std::mem::forget(std::mem::replace(&mut self.file_ops, Slots::new(0)));
     }
 
     /// True while the kernel may read or write memory of ours.
@@ -292,6 +307,7 @@ impl Inner {
             |key: &Key| self.conns.get(*key).is_some_and(|conn| !matches!(conn.sending, Sending::Idle));
         self.receives_armed > 0
             || !self.entering.is_empty()
+            || self.file_ops.len() > 0
             || self.flights.iter().any(Option::is_some)
             || self.conns.keys().iter().any(sending)
     }

@@ -32,7 +32,7 @@ pub(super) const BEHIND_MAX: usize = 16 * 1024;
 
 /// Bytes one transfer carries at most: the kernel's own limit (`MAX_RW_COUNT`). It shortens what is
 /// longer without a word, and would call that a success.
-const TRANSFER_MAX: usize = 0x7fff_f000;
+pub(super) const TRANSFER_MAX: usize = 0x7fff_f000;
 
 /// Headers of vectored sends kept for the next ones: as many as one busy turn uses.
 const SPARE_HEADERS_MAX: usize = 512;
@@ -100,6 +100,8 @@ pub(super) enum Sending {
     Trying(u32),
     /// The socket was full: the rest is sent as it drains.
     Rest(Box<Flight>),
+    /// Part of a file is on its way into the socket.
+    Splicing,
 }
 
 impl Inner {

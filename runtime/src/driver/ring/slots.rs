@@ -29,7 +29,6 @@ impl<T> Slots<T> {
     }
 
     /// Values held.
-    #[cfg(test)]
     pub(super) fn len(&self) -> u32 {
         self.len
     }

@@ -24,8 +24,10 @@ pub(super) enum Kind {
     SendRest = 4,
     /// Poll for hang-up on a connection slot.
     Hangup = 5,
-    /// A single operation with a slot of its own: connect, poll, file work.
+    /// A single operation with a slot of its own: connect, poll.
     Single = 6,
+    /// Work on a file, with a slot of its own.
+    File = 10,
     /// The poll of the eventfd other threads ring.
     Doorbell = 7,
 }
@@ -42,6 +44,7 @@ impl Kind {
             7 => Self::Doorbell,
             8 => Self::RecvBulk,
             9 => Self::EnterFile,
+            10 => Self::File,
             _ => Self::Detached,
         }
     }
@@ -106,6 +109,7 @@ mod tests {
             Kind::SendRest,
             Kind::Hangup,
             Kind::Single,
+            Kind::File,
             Kind::Doorbell,
         ];
         for kind in kinds {

@@ -1,6 +1,7 @@
 //! The driver by itself: no executor, one future at a time, real sockets.
 
 mod faults;
+mod files;
 mod ownership;
 mod sockets;
 mod stress;

@@ -1,4 +1,4 @@
-//! One test per row of `ownership.md`, under its name.
+//! One test per row of `ownership.md`, under its name. Those of files are in `files.rs`.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Acceptor, Socket};
 
 /// Bytes that tell when they are dropped.
-fn watched(len: usize) -> (Chunk, Arc<AtomicBool>) {
+pub(super) fn watched(len: usize) -> (Chunk, Arc<AtomicBool>) {
     struct Watched(Vec<u8>, Arc<AtomicBool>);
     impl AsRef<[u8]> for Watched {
         fn as_ref(&self) -> &[u8] {
@@ -31,7 +31,7 @@ fn watched(len: usize) -> (Chunk, Arc<AtomicBool>) {
     (Chunk::Bytes(Bytes::from_owner(owner)), dropped)
 }
 
-fn is_dropped(flag: &AtomicBool) -> bool {
+pub(super) fn is_dropped(flag: &AtomicBool) -> bool {
     flag.load(Ordering::Relaxed)
 }
 

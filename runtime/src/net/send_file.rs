@@ -1,0 +1,75 @@
+//! Files over streams.
+
+use std::io;
+
+use super::stream::{Io, Stream};
+use crate::buf::{LEASE_LARGE, LocalBoxFuture};
+use crate::fs::File;
+
+impl Stream {
+    /// Sends `len` bytes of `file` from `offset` on, and returns `len`. What was sent before goes
+    /// first.
+    ///
+    /// The bytes go from the page cache to the socket without a copy through memory of the process:
+    /// by `splice` through a pipe on the ring driver, by `sendfile` on the others, off the core when
+    /// they are not in the page cache. On a [`duplex`](super::duplex), with a file that knows
+    /// neither (as in `/proc`), and when 128 files are already on their way from this core, they
+    /// are read into leases and sent.
+    ///
+    /// It holds at most 256 KiB of the file at a time, however slow the peer is.
+    ///
+    /// # Errors
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the file ends before, also when it is cut
+    /// short meanwhile; [`InvalidInput`](io::ErrorKind::InvalidInput) if the range ends above
+    /// `i64::MAX`; [`TimedOut`](io::ErrorKind::TimedOut) as [`send`](Self::send); else what the
+    /// file system or the socket says, and the errors of [`fs`](crate::fs#bounds). After an error
+    /// every further send fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe): the peer has seen
+    /// part of what it was promised.
+    ///
+    /// # Cancellation
+    /// As [`send`](Self::send): how much has reached the peer is not known, and the stream is broken
+    /// for sending.
+    pub async fn send_file(&mut self, file: &File, offset: u64, len: u64) -> io::Result<u64> {
+        // Boxed, in a recycled block: it is part of every task that might send a file.
+        LocalBoxFuture::new(self.send_file_inner(file, offset, len)).await
+    }
+
+    async fn send_file_inner(&mut self, file: &File, offset: u64, len: u64) -> io::Result<u64> {
+        if offset.checked_add(len).is_none_or(|end| i64::try_from(end).is_err()) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.begin_send()?;
+        self.state.send_goes_on();
+        let whole = match &mut self.io {
+            Io::Socket(socket) => socket.send_file(file.descriptor(), offset, len, &self.state).await,
+            Io::Memory(_) => Ok(false),
+        };
+        let sent = match whole {
+            Ok(true) => {
+                self.end_send(usize::try_from(len).unwrap_or(usize::MAX));
+                Ok(())
+            }
+            Ok(false) => self.copy_file(file, offset, len).await,
+            Err(error) => Err(error),
+        };
+        sent.map(|()| len).map_err(|error| self.send_failed(error))
+    }
+
+    /// Reads into leases and sends those. A send is under way: the stream counts as broken.
+    async fn copy_file(&mut self, file: &File, offset: u64, len: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < len {
+            let max = usize::try_from(len - done).unwrap_or(usize::MAX).min(LEASE_LARGE);
+            let lease = file.read_at(offset + done, max).await?;
+            if lease.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            done += lease.len() as u64;
+            self.state.broken.set(false);
+            self.send(lease).await?;
+            self.state.broken.set(true);
+        }
+        self.end_send(0);
+        Ok(())
+    }
+}
