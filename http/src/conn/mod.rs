@@ -17,6 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -45,7 +46,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     pub(crate) service: AppService,
     pub(crate) limits: Limits,
-    conn_limits: ConnLimits,
+    conn_limits: Arc<ConnLimits>,
     date: RefCell<DateCache>,
     /// When the date has to be looked at again.
     date_due: Cell<Instant>,
@@ -53,7 +54,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(service: AppService, limits: Limits) -> Rc<Shared> {
-        let conn_limits = limits.for_connection();
+        let conn_limits = Arc::new(limits.for_connection());
         Rc::new(Shared {
             service,
             limits,
@@ -156,7 +157,7 @@ impl Conn {
         stream.set_send_stall(stall);
         stream.set_recv_deadline(time::now().checked_add(limits.head_timeout));
         Conn {
-            machine: ServerConn::new(shared.conn_limits),
+            machine: ServerConn::new(shared.conn_limits.clone()),
             stream,
             head: None,
             input: Input::default(),

@@ -25,13 +25,12 @@ pub(super) struct Output {
     ready: Vec<Chunk>,
     /// Where the next head goes.
     open: Option<Lease>,
-    /// Bytes in `ready`.
-    ready_bytes: usize,
 }
 
 impl Output {
     pub(super) fn len(&self) -> usize {
-        self.ready_bytes + self.open.as_ref().map_or(0, |lease| lease.len())
+        self.ready.iter().map(|chunk| chunk.len()).sum::<usize>()
+            + self.open.as_ref().map_or(0, |lease| lease.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,7 +51,6 @@ impl Output {
         if let Some(lease) = self.open.take()
             && !lease.is_empty()
         {
-            self.ready_bytes += lease.len();
             self.ready.push(Chunk::Lease(lease));
         }
     }
@@ -84,7 +82,6 @@ impl Output {
             return self.copy(&chunk);
         }
         self.close();
-        self.ready_bytes += chunk.len();
         self.ready.push(chunk);
         Ok(())
     }
@@ -101,7 +98,6 @@ impl Output {
     /// Everything there is, and nothing is left.
     pub(super) fn take(&mut self) -> Chunks {
         self.close();
-        self.ready_bytes = 0;
         self.ready.drain(..).collect()
     }
 

@@ -59,6 +59,8 @@ pub use error::{ConnError, RespondError};
 pub use limits::ConnLimits;
 pub use step::{BodyPlan, Next, Response, ResponseBody, Step, Waiting};
 
+use std::sync::Arc;
+
 use crate::head::Version;
 use body::Body;
 
@@ -83,7 +85,8 @@ pub struct ServerConn {
     lifetime: Lifetime,
     /// Answers finished since [`ServerConn::flushed`]. Invariant: at most `limits.pipeline_max`.
     unflushed: u16,
-    limits: ConnLimits,
+    /// Shared by the connections of a server: a copy would be a third of this machine.
+    limits: Arc<ConnLimits>,
 }
 
 /// The input side.
@@ -185,7 +188,8 @@ enum Lifetime {
 impl ServerConn {
     /// A connection that has just been accepted.
     #[must_use]
-    pub fn new(limits: ConnLimits) -> Self {
+    pub fn new(limits: impl Into<Arc<ConnLimits>>) -> Self {
+        let limits = limits.into();
         Self {
             reading: Reading::Idle,
             answer: Answer::None,
