@@ -12,7 +12,8 @@
 //! * every queue, pool and wait has a bound or a deadline, named where it is set.
 //!
 //! It does not parse, route or log requests; it knows no protocol above TCP and Unix sockets.
-//! It does not balance work: a task stays on the core that spawned it. It resolves no names.
+//! It does not balance work: a task stays on the core that spawned it. It resolves no names. It runs
+//! on Linux only.
 //! Drivers are a closed set behind `driver` (private): nothing of monoio or io-uring shows in a
 //! public signature, so that a driver can be added or replaced without a change above it.
 //!
@@ -31,6 +32,9 @@
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("corelane-runtime runs on Linux only: its drivers use io_uring, epoll, eventfd and timerfd");
 
 pub mod blocking;
 pub mod buf;

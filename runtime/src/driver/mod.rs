@@ -45,7 +45,7 @@ pub enum DriverKind {
     Ring,
     /// io_uring through monoio.
     Uring,
-    /// epoll (kqueue on macOS) through monoio.
+    /// epoll through monoio.
     Epoll,
 }
 

@@ -49,7 +49,7 @@ pub enum DriverChoice {
     Ring,
     /// io_uring through monoio, or an error.
     Uring,
-    /// epoll (kqueue on macOS).
+    /// epoll, which every Linux has.
     Epoll,
 }
 
