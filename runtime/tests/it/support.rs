@@ -17,7 +17,7 @@ pub(crate) const DRIVERS: [(DriverChoice, DriverKind); 3] = [
 
 /// Longest that anything here may take. Far above what it does take: it turns a hang into a
 /// failure and measures nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs a test's future on a fresh core of each driver, one after the other.
 #[track_caller]
