@@ -54,6 +54,9 @@ pub struct Limits {
     pub connections_per_core: usize,
     /// At [`Limits::connections_per_core`], accept and answer 503 instead of leaving peers in the queue (false).
     pub refuse_when_full: bool,
+    /// Bytes of buffers in use on one core, for what was received and for answers on their way (256 MiB). At the bound
+    /// connections stop receiving, and one that needs a buffer for its answer is closed.
+    pub buffer_bytes_per_core: usize,
     /// Time for requests under way when the server is told to stop (30 s). Then their connections are closed.
     pub drain_timeout: Duration,
     /// Serve a client that has closed its sending side while its request is still being handled (false).
@@ -80,6 +83,7 @@ impl Default for Limits {
             requests_per_connection: None,
             connections_per_core: 50_000,
             refuse_when_full: false,
+            buffer_bytes_per_core: 256 * 1024 * 1024,
             drain_timeout: Duration::from_secs(30),
             half_close: false,
         }

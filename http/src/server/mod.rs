@@ -93,6 +93,7 @@ impl Server {
         let runtime = Runtime::builder()
             .cores(Some(cores))
             .driver(self.driver)
+            .lease_bytes_max(limits.buffer_bytes_per_core)
             .start(move |core| {
                 let listener = listeners.take(core);
                 let service = factory().into_service();

@@ -158,10 +158,14 @@ impl Socket {
     /// arrives no lease is held.
     ///
     /// Dropping the future loses no byte: what had arrived is received by the next call.
-    pub(crate) async fn recv(&mut self) -> io::Result<Lease> {
+    ///
+    /// # Errors
+    /// What the kernel says; [`TimedOut`](io::ErrorKind::TimedOut) if there is no room for what has arrived and the
+    /// deadline that `state` keeps has passed.
+    pub(crate) async fn recv(&mut self, state: &SocketState) -> io::Result<Lease> {
         match self {
             Socket::Ring(socket) => socket.recv().await,
-            Socket::Monoio(socket) => socket.recv().await,
+            Socket::Monoio(socket) => socket.recv(state).await,
         }
     }
 

@@ -67,6 +67,11 @@ impl SocketState {
         self.look_at(at);
     }
 
+    /// True once the deadline for receiving has passed.
+    pub(crate) fn is_recv_expired(&self) -> bool {
+        self.recv_expired.get()
+    }
+
     pub(super) fn set_stall(&self, stall: Option<Duration>) {
         self.stall.set(stall);
     }

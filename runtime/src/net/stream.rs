@@ -127,7 +127,7 @@ impl Stream {
             return Err(expired());
         }
         let received = match &mut self.io {
-            Io::Socket(socket) => socket.recv().await,
+            Io::Socket(socket) => socket.recv(&self.state).await,
             Io::Memory(end) => end.recv().await,
         };
         match received {

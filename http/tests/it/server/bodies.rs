@@ -180,7 +180,7 @@ fn a_slow_reader_holds_the_sender_back() {
         async fn slow(request: Request) -> Result<String, BodyError> {
             let mut body = request.into_body();
             let mut len = body.chunk().await.transpose()?.map_or(0, |chunk| chunk.len());
-            time::sleep(Duration::from_millis(500)).await;
+            time::sleep(Duration::from_millis(1500)).await;
             while let Some(chunk) = body.chunk().await.transpose()? {
                 len += chunk.len();
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use corelane_http::app::App;
+use corelane_http::body::BodyError;
 use corelane_http::request::Request;
 use corelane_http::response::{Response, StatusCode};
 use corelane_http::router::post;
@@ -161,6 +162,45 @@ fn fields_up_to_their_bound_are_sent() {
         let answer = client.get(&format!("/?{len}"));
         assert_eq!(answer.status, status, "{len}");
         assert_eq!(answer.header("x").map_or(0, str::len), if status == 200 { len } else { 0 });
+    }
+    server.shutdown().unwrap();
+}
+
+/// Holds every chunk in the buffer that it came in.
+async fn hoard(request: Request) -> Result<String, BodyError> {
+    let mut body = request.into_body();
+    let mut chunks = Vec::new();
+    while let Some(chunk) = body.chunk().await {
+        chunks.push(chunk?);
+    }
+    Ok(chunks.len().to_string())
+}
+
+#[test]
+fn handlers_that_hold_all_buffers_and_wait_for_more_are_freed_by_their_deadlines() {
+    let limits = Limits {
+        buffer_bytes_per_core: 4 << 20,
+        body_grace: Duration::from_millis(300),
+        // What has come buys no time.
+        body_rate_min: u32::MAX,
+        ..Limits::default()
+    };
+    let server = start(limits, || App::new().get("/", hello).post("/", hoard));
+    let mut clients = [(); 8].map(|()| Client::connect(server.address()));
+    for client in &mut clients {
+        client.send("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2000000\r\n\r\n");
+    }
+    // More than there are buffers for; what does not fit stays in the kernel.
+    let sending = clients.map(|mut client| {
+        std::thread::spawn(move || {
+            let _stopped = client.try_send(vec![b'x'; 1_900_000]);
+            client
+        })
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(Client::connect(server.address()).get("/").text(), "hello", "the buffers are free again");
+    for client in sending {
+        drop(client.join().unwrap());
     }
     server.shutdown().unwrap();
 }

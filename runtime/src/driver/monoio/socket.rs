@@ -15,6 +15,7 @@ use super::Local;
 use super::kick::{borrow, pollable};
 use super::lent::{Receiving, Sending, SendingAll, recv_now};
 use crate::buf::{Batch, Chunk, LEASE_LARGE, LEASE_SMALL, Lease};
+use crate::net::SocketState;
 use crate::time::sleep;
 
 /// How long a receive waits before it asks an exhausted pool again.
@@ -77,7 +78,7 @@ impl Socket {
     /// without losing what it had received. Measured side by side (64 and 512 connections), a poll
     /// on the ring and `recv` cost what the ring's receive costs: a receive that has to wait is a
     /// poll inside the kernel as well, after a first try that finds nothing.
-    pub(crate) async fn recv(&mut self) -> io::Result<Lease> {
+    pub(crate) async fn recv(&mut self, state: &SocketState) -> io::Result<Lease> {
         loop {
             self.begin();
             let ready = self.io.readable(true).await;
@@ -86,8 +87,13 @@ impl Socket {
             let lease = loop {
                 match Lease::take(self.want) {
                     Ok(lease) => break lease,
+                    // The holders of the leases may be waiting like this one: a deadline frees theirs.
+                    Err(_) if state.is_recv_expired() => return Err(io::ErrorKind::TimedOut.into()),
                     // Backpressure: the peer's bytes stay in the kernel until there is room.
-                    Err(_) => sleep(POOL_RETRY).await,
+                    Err(_) => {
+                        self.want = LEASE_SMALL;
+                        sleep(POOL_RETRY).await;
+                    }
                 }
             };
             let received =

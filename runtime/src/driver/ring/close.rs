@@ -9,7 +9,7 @@ use io_uring::{opcode, squeue, types};
 use rustix::net::Shutdown;
 
 use super::Inner;
-use super::conn::{Receive, remember};
+use super::conn::{End, Receive, remember};
 use super::send::Sending;
 use super::token::{Key, Kind, Token};
 
@@ -54,6 +54,12 @@ impl Inner {
                 unsafe { self.uring.push(&entry) };
             }
             _ => rustix::net::shutdown(&conn.fd, how)?,
+        }
+        if how != Shutdown::Write && conn.receive == Receive::Starved {
+            // No receive is under way that could end, and the holders of the buffers may wait like this one.
+            conn.receive = Receive::Idle;
+            conn.end = Some(End::Eof);
+            self.wakes.extend(conn.recv_waker.take());
         }
         Ok(())
     }
