@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -206,8 +206,7 @@ impl Listener {
         let mut backoff = BACKOFF_MIN;
         self.give_way().await;
         loop {
-            let accepted =
-                UnlessClosed { listener: self, waiting: None, accept: self.acceptor.accept() }.await;
+            let accepted = self.accept_unless_closed().await;
             // A stream that cannot be set up is refused for the same reasons as an accept.
             let outcome = accepted.and_then(|(fd, peer)| {
                 let peer = peer.map_or(PeerAddr::Unix, PeerAddr::Tcp);
@@ -233,6 +232,22 @@ impl Listener {
         }
     }
 
+    async fn accept_unless_closed(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+        let mut waiting = Waiting { listener: self, place: None };
+        let mut accept = pin!(self.acceptor.accept());
+        poll_fn(|cx| {
+            if self.closed.get() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            let accepted = accept.as_mut().poll(cx);
+            if accepted.is_pending() {
+                self.waiting.wait(&mut waiting.place, cx.waker());
+            }
+            accepted
+        })
+        .await
+    }
+
     /// A backlog that never empties must not hold the turn.
     async fn give_way(&self) {
         let turn = Core::with(|core| core.shared.counters.turns.value());
@@ -250,38 +265,16 @@ impl Listener {
     }
 }
 
-/// An accept that ends with an error when its listener is closed.
-struct UnlessClosed<'a, F> {
+/// A place in a listener's list, given back when the accept is over or dropped.
+struct Waiting<'a> {
     listener: &'a Listener,
-    /// Place in the listener's list, once polled.
-    waiting: Option<usize>,
-    accept: F,
+    place: Option<usize>,
 }
 
-impl<T, F: Future<Output = io::Result<T>>> Future for UnlessClosed<'_, F> {
-    type Output = io::Result<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        // SAFETY: `accept` is pinned whenever `self` is: nothing moves it, the `Drop` below does
-        // not touch it, and this type is `Unpin` only if `F` is.
-        let (listener, waiting, accept) = unsafe {
-            let this = self.get_unchecked_mut();
-            (this.listener, &mut this.waiting, Pin::new_unchecked(&mut this.accept))
-        };
-        if listener.closed.get() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        let accepted = accept.poll(cx);
-        if accepted.is_pending() {
-            listener.waiting.wait(waiting, cx.waker());
-        }
-        accepted
-    }
-}
-
-impl<F> Drop for UnlessClosed<'_, F> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.waiting.filter(|_| !self.listener.closed.get()) {
+        // A close has emptied the list for good.
+        if let Some(place) = self.place.filter(|_| !self.listener.closed.get()) {
             self.listener.waiting.leave(place);
         }
     }
