@@ -34,24 +34,24 @@ impl Inner {
 
     /// Shuts down one or both sides, the writing side after the send in hand.
     ///
-    /// A system call where nothing is queued that it would overtake: it is rare, and it can say
-    /// that the peer is gone. Behind a send of this turn it is queued, and its outcome not known.
+    /// Always a system call, never an entry of the ring: the kernel hands a shutdown to a worker, which
+    /// looks the descriptor up when it comes to it. By then the connection may be closed and the number given to
+    /// the next one, which would be shut down in its place. Behind a send of this turn it waits
+    /// until that is decided, at the end of the turn, and its outcome is not known.
     pub(super) fn shutdown(&mut self, key: Key, how: Shutdown) -> io::Result<()> {
         let Some(conn) = self.conns.get_mut(key) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         match (&conn.sending, how) {
-            (Sending::Trying(_) | Sending::Rest(_) | Sending::Splicing, Shutdown::Write) => {
-                conn.shutdown_after_send = true;
-                self.hurry |= matches!(conn.sending, Sending::Trying(_));
+            (Sending::Trying(_), Shutdown::Write | Shutdown::Both) => {
+                // The stronger of two wishes stands.
+                if conn.shutdown_after_send != Some(Shutdown::Both) {
+                    conn.shutdown_after_send = Some(how);
+                }
+                self.hurry = true;
             }
-            (Sending::Trying(_), Shutdown::Both) => {
-                let entry = opcode::Shutdown::new(types::Fd(conn.fd.as_raw_fd()), libc::SHUT_RDWR)
-                    .build()
-                    .flags(squeue::Flags::SKIP_SUCCESS)
-                    .user_data(Token::DETACHED);
-                // SAFETY: a shutdown points to no memory.
-                unsafe { self.uring.push(&entry) };
+            (Sending::Rest(_) | Sending::Splicing, Shutdown::Write) => {
+                conn.shutdown_after_send = Some(how);
             }
             _ => rustix::net::shutdown(&conn.fd, how)?,
         }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::task::Waker;
 
+use rustix::net::Shutdown;
+
 use super::files::Place;
 use super::send::Sending;
 use crate::buf::Lease;
@@ -96,7 +98,7 @@ pub(super) struct Conn {
     /// The stream was dropped: finish the send in hand, then close.
     pub(super) closing: bool,
     /// Sides to shut down once the send in hand is done.
-    pub(super) shutdown_after_send: bool,
+    pub(super) shutdown_after_send: Option<Shutdown>,
     pub(super) end: Option<End>,
     pub(super) send_error: Option<i32>,
     pub(super) unread: Unread,
@@ -119,7 +121,7 @@ impl Conn {
             hangup_armed: false,
             hung_up: false,
             closing: false,
-            shutdown_after_send: false,
+            shutdown_after_send: None,
             end: None,
             send_error: None,
             unread: Unread::default(),

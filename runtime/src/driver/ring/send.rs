@@ -197,9 +197,14 @@ impl Inner {
             if first && conn.closing {
                 self.lingering.push_back((self.now + LINGER, key));
             }
+            let cut = conn.shutdown_after_send.take_if(|how| *how == Shutdown::Both);
             // SAFETY: the flight is owned by the connection until this send's completion; closing
             // waits for it.
             unsafe { self.uring.push(&entry) };
+            if let Some(how) = cut {
+                // Both sides were to be cut after the first attempt: the rest then fails at once.
+                let _gone = self.shutdown(key, how);
+            }
             return;
         }
         conn.sending = Sending::Idle;
@@ -237,9 +242,9 @@ impl Inner {
         self.wakes.extend(conn.send_waker.take());
         if conn.closing {
             self.close_now(key);
-        } else if std::mem::take(&mut conn.shutdown_after_send) {
+        } else if let Some(how) = conn.shutdown_after_send.take() {
             // An error means that the peer was faster.
-            let _gone = self.shutdown(key, Shutdown::Write);
+            let _gone = self.shutdown(key, how);
         }
     }
 }

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use io_uring::{opcode, types};
-use rustix::net::Shutdown;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::fs::{FileOp, Loan, Working};
@@ -159,9 +158,9 @@ impl Inner {
         self.wakes.extend(conn.send_waker.take());
         if conn.closing {
             self.close_now(key);
-        } else if std::mem::take(&mut conn.shutdown_after_send) {
+        } else if let Some(how) = conn.shutdown_after_send.take() {
             // An error means that the peer was faster.
-            let _gone = self.shutdown(key, Shutdown::Write);
+            let _gone = self.shutdown(key, how);
         }
     }
 }
