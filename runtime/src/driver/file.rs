@@ -146,8 +146,8 @@ fn ring() -> Option<std::rc::Rc<Ring>> {
 
 impl Socket {
     /// Sends `len` bytes of `file` from `offset` on, from the page cache to the socket without a
-    /// copy through memory of ours. `false` if that cannot be done with this file or at this
-    /// time; nothing was sent then.
+    /// copy through memory of ours. Returns how many it has sent: fewer if that cannot be done with
+    /// this file, or not at this time; the rest has to be read and sent.
     ///
     /// Dropping the future leaves open how much was sent.
     pub(crate) async fn send_file(
@@ -156,7 +156,7 @@ impl Socket {
         offset: u64,
         len: u64,
         state: &std::rc::Rc<SocketState>,
-    ) -> io::Result<bool> {
+    ) -> io::Result<u64> {
         match self {
             Socket::Ring(socket) => socket.send_file(file, offset, len, || state.send_goes_on()).await,
             Socket::Monoio(socket) => socket.send_file(file, offset, len, || state.send_goes_on()).await,

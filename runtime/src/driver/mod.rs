@@ -19,6 +19,7 @@ pub(crate) mod file;
 mod link;
 pub(crate) mod monoio;
 mod ring;
+mod sendfile;
 
 use std::fmt;
 use std::future::Future;

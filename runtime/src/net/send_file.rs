@@ -11,10 +11,11 @@ impl Stream {
     /// first.
     ///
     /// The bytes go from the page cache to the socket without a copy through memory of the process:
-    /// by `splice` through a pipe on the ring driver, by `sendfile` on the others, off the core when
-    /// they are not in the page cache. On a [`duplex`](super::duplex), with a file that knows
-    /// neither (as in `/proc`), and when 128 files are already on their way from this core, they
-    /// are read into leases and sent.
+    /// by `sendfile` where they are in the page cache and the kernel says so (Linux 6.5, for files
+    /// that the process owns or may write to), else off the core: by `splice` through a pipe on the
+    /// ring driver, by `sendfile` on the blocking pool on the others. On a
+    /// [`duplex`](super::duplex), with a file that knows neither (as in `/proc`), and on the ring
+    /// driver beyond 128 files from the disk at a time, they are read into leases and sent.
     ///
     /// It holds at most 256 KiB of the file at a time, however slow the peer is.
     ///
@@ -40,25 +41,26 @@ impl Stream {
         }
         self.begin_send()?;
         self.state.send_goes_on();
-        let whole = match &mut self.io {
+        let direct = match &mut self.io {
             Io::Socket(socket) => socket.send_file(file.descriptor(), offset, len, &self.state).await,
-            Io::Memory(_) => Ok(false),
+            Io::Memory(_) => Ok(0),
         };
-        let sent = match whole {
-            Ok(true) => {
-                self.end_send(usize::try_from(len).unwrap_or(usize::MAX));
-                Ok(())
+        let sent = match direct {
+            Ok(sent) => {
+                self.end_send(usize::try_from(sent).unwrap_or(usize::MAX));
+                self.copy_file(file, offset + sent, len - sent).await
             }
-            Ok(false) => self.copy_file(file, offset, len).await,
             Err(error) => Err(error),
         };
         sent.map(|()| len).map_err(|error| self.send_failed(error))
     }
 
-    /// Reads into leases and sends those. A send is under way: the stream counts as broken.
+    /// Reads into leases and sends those.
     async fn copy_file(&mut self, file: &File, offset: u64, len: u64) -> io::Result<()> {
         let mut done = 0;
         while done < len {
+            // Part of the file is promised: dropped or failed in here, the stream is broken.
+            self.state.broken.set(true);
             let max = usize::try_from(len - done).unwrap_or(usize::MAX).min(LEASE_LARGE);
             let lease = file.read_at(offset + done, max).await?;
             if lease.is_empty() {
@@ -67,9 +69,7 @@ impl Stream {
             done += lease.len() as u64;
             self.state.broken.set(false);
             self.send(lease).await?;
-            self.state.broken.set(true);
         }
-        self.end_send(0);
         Ok(())
     }
 }

@@ -38,7 +38,14 @@ impl Drop for Dir {
 
 /// Bytes of which each tells its place.
 pub(crate) fn pattern(offset: u64, len: usize) -> Vec<u8> {
-    (offset..offset + len as u64).map(|at| (at % 251) as u8).collect()
+    let period: Vec<u8> = (0..251).collect();
+    let mut bytes = Vec::with_capacity(len + period.len());
+    bytes.extend_from_slice(&period[(offset % 251) as usize..]);
+    while bytes.len() < len {
+        bytes.extend_from_slice(&period);
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 const BOTH: OpenOptions = OpenOptions::new().read(true).write(true).create(true);

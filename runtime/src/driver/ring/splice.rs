@@ -1,4 +1,6 @@
-//! Files to sockets: from the page cache into a pipe, from the pipe into the socket.
+//! Files to sockets. What is in the page cache is sent at once, see
+//! [`sendfile`](crate::driver::sendfile); the rest goes by splices, from the file into a pipe and from
+//! the pipe into the socket.
 //!
 //! The pipe holds references to pages, no copies. Each half is an operation that a worker of the
 //! kernel does; neither waits for the peer there. The socket is made non-blocking for it, so a
@@ -19,6 +21,7 @@ use super::send::Sending;
 use super::token::Key;
 use super::{Inner, Ring};
 use crate::driver::file::Descriptor;
+use crate::driver::sendfile::{CALL_BYTES_MAX, is_cached, send_now};
 
 /// Bytes a pipe is asked to hold. The pages of a file that wait for a slow peer.
 ///
@@ -68,17 +71,18 @@ impl Pipes {
     }
 }
 
-/// A pipe for one file. It is kept for the next one if it was [emptied](Self::emptied); else it is
-/// closed, once the last operation on it has ended.
-struct Piping {
+/// A pipe for one file. It is kept for the next one if it is empty; else it is closed, once the
+/// last operation on it has ended.
+pub(super) struct Piping {
     ring: Rc<Ring>,
     pipe: Rc<Pipe>,
+    /// Nothing is in it, and no operation is under way that may put something there.
     empty: bool,
 }
 
 impl Piping {
     /// `None` at the bound, or if there are no descriptors left for a pipe.
-    fn begin(ring: &Rc<Ring>) -> Option<Piping> {
+    pub(super) fn begin(ring: &Rc<Ring>) -> Option<Piping> {
         let pipe = ring.with(|inner| {
             let pipes = &mut inner.pipes;
             if pipes.in_use == PIPES_MAX {
@@ -88,12 +92,45 @@ impl Piping {
             pipes.in_use += 1;
             Some(pipe)
         })?;
-        Some(Piping { ring: Rc::clone(ring), pipe, empty: false })
+        Some(Piping { ring: Rc::clone(ring), pipe, empty: true })
     }
 
-    /// The last byte has left it.
-    fn emptied(mut self) {
+    /// Carries bytes of `file` to the socket, `len` at most, and returns how many; none at the end
+    /// of the file. `goes_on` is called each time the socket has taken some. The caller has seen the
+    /// socket's sends idle.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the file cannot be spliced; else the file's and the socket's own.
+    ///
+    /// # Cancellation
+    /// What is in hand is cancelled; how much was sent is not known. The pipe, and what it holds, is
+    /// closed when that has ended.
+    pub(super) async fn carry(
+        &mut self,
+        socket: &Socket,
+        file: &Arc<Descriptor>,
+        offset: u64,
+        len: u64,
+        more: bool,
+        goes_on: &impl Fn(),
+    ) -> io::Result<u64> {
+        self.empty = false;
+        let filled = self.fill(file, offset, len).await;
+        let mut held = *filled.as_ref().unwrap_or(&0);
+        while held > 0 {
+            match self.drain(socket.key(), held, more).await {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    held -= n.min(held);
+                    goes_on();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         self.empty = true;
+        filled.map(u64::from)
     }
 
     /// Moves bytes of `file` into the pipe, `len` at most.
@@ -166,54 +203,47 @@ impl Inner {
 }
 
 impl Socket {
-    /// Sends `len` bytes of `file` from `offset` on. `goes_on` is called each time the socket has
-    /// taken some. `false`, with nothing sent, if there is no pipe for it or the file cannot be
-    /// spliced.
+    /// Sends `len` bytes of `file` from `offset` on: what is in the page cache from here, the rest
+    /// by a worker. `goes_on` is called each time the socket has taken some. Returns how many were
+    /// sent; fewer if there is no pipe, or the file cannot be sent so.
     ///
     /// # Errors
     /// `UnexpectedEof` if the file ends before; the file's and the socket's own.
     ///
     /// # Cancellation
-    /// What is in hand is cancelled; how much was sent is not known. The pipe, and what it holds,
-    /// is closed when that has ended.
+    /// What is in hand is cancelled; how much was sent is not known.
     pub(crate) async fn send_file<G: Fn()>(
         &mut self,
         file: &Arc<Descriptor>,
-        mut offset: u64,
+        offset: u64,
         len: u64,
         goes_on: G,
-    ) -> io::Result<bool> {
-        let Some(piping) = Piping::begin(self.ring()) else { return Ok(false) };
+    ) -> io::Result<u64> {
         rustix::io::ioctl_fionbio(self.fd(), true)?;
-        let mut left = len;
-        while left > 0 {
-            let mut held = match piping.fill(file, offset, left).await {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput && left == len => {
-                    piping.emptied();
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
+        poll_fn(|cx| self.poll_send_idle(cx)).await?;
+        let mut piping = None;
+        let mut sent = 0;
+        while sent < len {
+            let at = offset + sent;
+            let count = (len - sent).min(CALL_BYTES_MAX);
+            let outcome = if is_cached(file, at, count) {
+                // Also lets the others of this core have their turn.
+                self.writable().await?;
+                send_now(self.fd(), file, at, count).inspect(|_| goes_on())
+            } else {
+                piping = piping.or_else(|| Piping::begin(self.ring()));
+                let Some(piping) = &mut piping else { return Ok(sent) };
+                piping.carry(self, file, at, count, sent + count < len, &goes_on).await
             };
-            offset += u64::from(held);
-            left -= u64::from(held);
-            while held > 0 {
-                poll_fn(|cx| self.poll_send_idle(cx)).await?;
-                match piping.drain(self.key(), held, left > 0).await {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(n) => {
-                        held -= n.min(held);
-                        goes_on();
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
+            match outcome {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && sent == 0 => return Ok(0),
+                Err(error) => return Err(error),
             }
         }
-        piping.emptied();
-        Ok(true)
+        Ok(sent)
     }
 }

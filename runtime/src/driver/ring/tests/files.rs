@@ -1,6 +1,6 @@
 //! One test per row of `ownership.md` about files, under its name.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -13,9 +13,11 @@ use super::ownership::{is_dropped, watched};
 use super::{drive, pair, poll_once, ring, settle};
 use crate::buf::{Chunk, Lease, pool_stats};
 use crate::driver::file::{Descriptor, Open};
+use crate::driver::ring::conn::Conn;
 use crate::driver::ring::fs::FILE_OPS_MAX;
 use crate::driver::ring::send::Sending;
-use crate::driver::ring::{Ring, Wait};
+use crate::driver::ring::splice::Piping;
+use crate::driver::ring::{Ring, Socket, Wait};
 
 /// A file in the temporary directory, removed at the end.
 struct Temporary(PathBuf);
@@ -199,13 +201,32 @@ fn fsync_of_a_file() {
     }
 }
 
+/// Sends a part of a file by splices alone, also if it is in the page cache, as these are.
+async fn splice(
+    socket: &Socket,
+    ring: &Rc<Ring>,
+    file: &Arc<Descriptor>,
+    mut from: u64,
+    to: u64,
+) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(socket.fd(), true)?;
+    let mut piping = Piping::begin(ring).expect("a pipe is free");
+    while from < to {
+        match piping.carry(socket, file, from, to - from, false, &|| {}).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => from += n,
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn splice_of_a_file_into_a_pipe() {
     let ring = ring();
     let file = Temporary::new("fill", 100_000);
     let descriptor = file.descriptor();
-    let (mut socket, mut peer) = pair(&ring);
-    let mut sending = Box::pin(socket.send_file(&descriptor, 0, 100_000, || {}));
+    let (socket, mut peer) = pair(&ring);
+    let mut sending = Box::pin(splice(&socket, &ring, &descriptor, 0, 100_000));
     assert!(poll_once(&mut sending).is_pending());
     assert_eq!(Arc::strong_count(&descriptor), 2, "a worker will look the number up");
     assert_eq!(ring.with(|inner| inner.pipes.counts()), (0, 1));
@@ -213,12 +234,16 @@ fn splice_of_a_file_into_a_pipe() {
     finish(&ring);
     assert_eq!(Arc::strong_count(&descriptor), 1);
     assert_eq!(ring.with(|inner| inner.pipes.counts()), (0, 0), "what is in it is nobody's: closed");
-    // A file that arrives whole leaves an empty pipe for the next one.
+    // A file that arrives whole leaves an empty pipe for the next one, also one that ends early.
     for _ in 0..3 {
-        assert!(drive(&ring, socket.send_file(&descriptor, 1, 99_999, || {})).unwrap());
+        drive(&ring, splice(&socket, &ring, &descriptor, 1, 100_000)).unwrap();
         peer.read_exact(&mut [0; 99_999]).unwrap();
         assert_eq!(ring.with(|inner| inner.pipes.counts()), (1, 0));
     }
+    let error = drive(&ring, splice(&socket, &ring, &descriptor, 99_990, 100_001)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(ring.with(|inner| inner.pipes.counts()), (1, 0));
+    peer.read_exact(&mut [0; 10]).unwrap();
 }
 
 #[test]
@@ -227,14 +252,13 @@ fn splice_of_a_pipe_into_a_socket() {
     let file = Temporary::new("drain", 100_000);
     let descriptor = file.descriptor();
     for _ in 0..20 {
-        let (mut socket, mut peer) = pair(&ring);
+        let (socket, mut peer) = pair(&ring);
         let key = socket.key();
         let splicing = || {
-            ring.with(|inner| {
-                inner.conns.get(key).is_some_and(|conn| matches!(conn.sending, Sending::Splicing))
-            })
+            let is = |conn: &Conn| matches!(conn.sending, Sending::Splicing);
+            ring.with(|inner| inner.conns.get(key).is_some_and(is))
         };
-        let mut sending = Box::pin(socket.send_file(&descriptor, 0, 100_000, || {}));
+        let mut sending = Box::pin(splice(&socket, &ring, &descriptor, 0, 100_000));
         while !splicing() {
             assert!(poll_once(&mut sending).is_pending());
             if !splicing() {
@@ -247,6 +271,7 @@ fn splice_of_a_pipe_into_a_socket() {
         finish(&ring);
         settle(&ring);
         assert!(ring.with(|inner| inner.conns.get(key).is_none()), "closed when that had ended");
+        assert_eq!(ring.with(|inner| inner.pipes.counts()), (0, 0));
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
         assert!(all.len() <= 100_000 && all.iter().all(|&byte| byte == 7));
@@ -254,19 +279,49 @@ fn splice_of_a_pipe_into_a_socket() {
 }
 
 #[test]
-fn splice_of_a_pipe_into_a_socket_whose_peer_does_not_read() {
+fn splices_to_a_peer_that_reads_slowly_arrive_whole() {
+    let ring = ring();
+    let file = Temporary::new("slow", 0);
+    let bytes: Vec<u8> = (0..4_000_000u32).map(|at| (at % 251) as u8).collect();
+    std::fs::write(&file.0, &bytes).unwrap();
+    let descriptor = file.descriptor();
+    let (socket, mut peer) = pair(&ring);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        while (&mut peer).take(100_000).read_to_end(&mut all).unwrap() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        all
+    });
+    drive(&ring, splice(&socket, &ring, &descriptor, 5, 4_000_000)).unwrap();
+    drop(socket);
+    settle(&ring);
+    assert!(reader.join().unwrap() == bytes[5..]);
+}
+
+#[test]
+fn splices_to_a_peer_that_does_not_read_hold_no_worker() {
     let ring = ring();
     let file = Temporary::new("stuck", 4_000_000);
     let descriptor = file.descriptor();
-    let (mut socket, peer) = pair(&ring);
-    let mut sending = Box::pin(socket.send_file(&descriptor, 0, 4_000_000, || {}));
+    let (socket, peer) = pair(&ring);
+    let mut sending = Box::pin(splice(&socket, &ring, &descriptor, 0, 4_000_000));
     for _ in 0..100 {
         assert!(poll_once(&mut sending).is_pending());
         settle(&ring);
     }
-    assert_eq!(in_flight(&ring), 0, "it waits for room by a poll, no worker waits with it");
+    assert_eq!(in_flight(&ring), 0, "it waits for room by a poll");
     drop(peer);
     drive(&ring, sending).expect_err("the peer is gone");
+}
+
+#[test]
+fn beyond_its_pipes_a_core_sends_otherwise() {
+    let ring = ring();
+    let piping: Vec<_> = std::iter::from_fn(|| Piping::begin(&ring)).collect();
+    assert_eq!(piping.len(), 128);
+    drop(piping);
+    assert_eq!(ring.with(|inner| inner.pipes.counts()), (8, 0), "some are kept, none is lost");
 }
 
 #[test]
