@@ -4,6 +4,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use corelane_http::app::App;
+use corelane_http::body::Body;
 use corelane_http::extract::Path;
 use corelane_http::response::StatusCode;
 use corelane_http::server::Limits;
@@ -166,5 +167,70 @@ fn requests_per_connection_have_a_bound() {
         assert_eq!(client.get("/").closes(), count == 3, "request {count}");
     }
     assert!(client.is_closed());
+    server.shutdown().unwrap();
+}
+
+/// Ten bytes whose length is not told ahead.
+async fn stream() -> Body {
+    let mut left = 2;
+    Body::from_fn(move || {
+        left -= 1;
+        async move { (left >= 0).then_some(Ok::<_, std::io::Error>("part ")) }
+    })
+}
+
+#[test]
+fn a_body_is_framed_as_the_request_and_the_status_allow() {
+    let server = start(Limits::default(), || {
+        App::new()
+            .get("/", hello)
+            .get("/stream", stream)
+            .get("/204", async || (StatusCode::NO_CONTENT, "not allowed"))
+            .get("/205", async || (StatusCode::RESET_CONTENT, "not allowed"))
+            .get("/304", async || (StatusCode::NOT_MODIFIED, "not allowed"))
+            .get("/204-stream", async || (StatusCode::NO_CONTENT, stream().await))
+            .get("/304-stream", async || (StatusCode::NOT_MODIFIED, stream().await))
+            .get("/100", async || (StatusCode::CONTINUE, "not final"))
+            .get("/101", async || (StatusCode::SWITCHING_PROTOCOLS, "not asked for"))
+    });
+    for (why, request, status, length, coding) in [
+        ("a stream is chunked", "GET /stream HTTP/1.1", 200, None, Some("chunked")),
+        ("HEAD of a stream is framed as GET", "HEAD /stream HTTP/1.1", 200, None, Some("chunked")),
+        ("204 has neither body nor length", "GET /204 HTTP/1.1", 204, None, None),
+        ("205 is empty", "GET /205 HTTP/1.1", 205, Some("0"), None),
+        ("304 has no body", "GET /304 HTTP/1.1", 304, None, None),
+        ("204 drops a stream", "GET /204-stream HTTP/1.1", 204, None, None),
+        ("304 drops a stream", "GET /304-stream HTTP/1.1", 304, None, None),
+    ] {
+        let mut client = Client::connect(server.address());
+        client.send(format!("{request}\r\nhost: h\r\n\r\n"));
+        let answer = if request.starts_with("HEAD") { client.interim() } else { client.answer() };
+        assert_eq!(answer.status, status, "{why}: {answer:?}");
+        assert_eq!(answer.header("content-length"), length, "{why}: {answer:?}");
+        assert_eq!(answer.header("transfer-encoding"), coding, "{why}: {answer:?}");
+        assert_eq!(client.get("/").text(), "hello", "{why}: the connection is in step");
+    }
+    for target in ["/100", "/101"] {
+        assert_eq!(
+            Client::connect(server.address()).get(target).status,
+            500,
+            "{target} is no final status here"
+        );
+    }
+    server.shutdown().unwrap();
+}
+
+#[test]
+fn http_1_0_gets_the_end_of_the_connection_where_no_length_is_known() {
+    let server = start(Limits::default(), || App::new().get("/", hello).get("/stream", stream));
+    let ask = |target: &str| format!("GET {target} HTTP/1.0\r\nhost: h\r\nconnection: keep-alive\r\n\r\n");
+    let mut client = Client::connect(server.address());
+    let answer = client.send(ask("/")).answer();
+    assert_eq!((answer.text(), answer.header("connection")), ("hello", Some("keep-alive")));
+    // What is pipelined behind is not answered: its answer would be taken for the body.
+    client.send(ask("/stream") + &ask("/"));
+    let answer = client.answer();
+    assert_eq!((answer.text(), answer.closes()), ("part part ", true), "{answer:?}");
+    assert_eq!(answer.header("transfer-encoding"), None);
     server.shutdown().unwrap();
 }

@@ -168,3 +168,57 @@ fn a_peer_that_takes_nothing_is_closed() {
     let _ = client.stream.write(b"x");
     server.shutdown().unwrap();
 }
+
+/// The bars of the defaults themselves: a head within 10 s of its first byte, a body within 30 s.
+#[test]
+fn a_byte_a_second_is_too_slow_by_default() {
+    let server = start(Limits::default(), app);
+    let address = server.address();
+    let cases = [
+        ("head", "", "GET / HTTP/1.1\r\nx: yyyyyyyyyyyyyyyyyyyyyyyy", 10),
+        (
+            "head after a request",
+            "GET / HTTP/1.1\r\nhost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\nx: yyyyyyyyyyyyy",
+            10,
+        ),
+        (
+            "body",
+            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 99\r\n\r\n",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            30,
+        ),
+        (
+            "chunked body",
+            "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n63\r\n",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            30,
+        ),
+    ];
+    let threads = cases.map(|(why, first, drip, seconds)| {
+        std::thread::spawn(move || {
+            let mut client = Client::connect(address);
+            client.send(first);
+            if first.starts_with("GET") {
+                assert_eq!(client.answer().text(), "hello");
+            }
+            let began = Instant::now();
+            client.stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            for byte in drip.bytes() {
+                let _ = client.try_send([byte]);
+                if client.stream.peek(&mut [0]).is_ok() {
+                    break;
+                }
+            }
+            client.stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.closes()), (408, true), "{why}: {answer:?}");
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(seconds) + SLACK, "{why}: {took:?}");
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    server.shutdown().unwrap();
+}
