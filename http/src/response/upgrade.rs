@@ -8,7 +8,8 @@ use corelane_runtime::net::Stream;
 
 /// A connection that speaks another protocol from here on.
 pub struct Upgraded {
-    /// The socket. Its receive deadline is taken off: time limits are now the new protocol's.
+    /// The socket. Its receive deadline is taken off: how long to wait is now the new protocol's choice. A send still
+    /// fails after the server's `write_stall` without progress.
     pub stream: Stream,
     /// Bytes that came behind the request's head, the new protocol's first. `None` if there were none.
     pub unread: Option<Lease>,

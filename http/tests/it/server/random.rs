@@ -262,3 +262,39 @@ fn answers_do_not_depend_on_how_requests_arrive() {
     }
     server.shutdown().unwrap();
 }
+
+/// Requests with bytes changed, lost, doubled: each connection ends, nothing panics, and the server serves on.
+#[test]
+fn damaged_requests_end_their_connection_and_nothing_else() {
+    let server = start(Limits { body_grace: Duration::from_millis(100), ..Limits::default() }, app);
+    let only = std::env::var("CORELANE_TEST_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    for seed in only.map_or(0..SEEDS * 2, |seed| seed..seed + 1) {
+        let mut random = Random(seed);
+        let mut bytes: Vec<u8> = (0..1 + random.below(4)).flat_map(|_| plan(&mut random).bytes).collect();
+        // The handler that panics on purpose would hide one that does not.
+        while let Some(at) = bytes.windows(7).position(|window| window == b"/panics") {
+            bytes[at..at + 7].copy_from_slice(b"/stream");
+        }
+        for _ in 0..1 + random.below(3) {
+            let at = usize::try_from(random.below(bytes.len().min(300) as u64)).unwrap();
+            match random.below(4) {
+                0 => bytes[at] = random.pick(b"\0\t\n\r :;,=0f\x7f\xff"),
+                1 => bytes.insert(at, random.pick(b"\0\t\n\r :;,=0f\x7f\xff")),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        let mut client = Client::connect(server.address());
+        for piece in bytes.chunks(usize::try_from(1 + random.below(2000)).unwrap()) {
+            if client.try_send(piece).is_err() {
+                break;
+            }
+        }
+        let _ = client.stream.shutdown(std::net::Shutdown::Write);
+        // Hangs until the client's patience ends if the connection does not.
+        while client.fill() {}
+        assert_eq!(server.core_stats()[0].panics, 0, "seed {seed}");
+    }
+    assert_eq!(Client::connect(server.address()).get("/chunks").status, 200);
+    server.shutdown().unwrap();
+}
