@@ -19,6 +19,26 @@ impl Stream {
     ///
     /// It holds at most 256 KiB of the file at a time, however slow the peer is.
     ///
+    /// ```
+    /// use corelane_runtime::{self as runtime, fs::File, net};
+    ///
+    /// # let dir = std::env::temp_dir().join(format!("corelane-doc-send-{}", std::process::id()));
+    /// # std::fs::create_dir(&dir)?;
+    /// # std::fs::write(dir.join("page.html"), "<p>hello")?;
+    /// runtime::block_on(async {
+    ///     let root = File::open(&dir).await?;
+    ///     let page = File::open_beneath(&root, "page.html").await?;
+    ///     let len = page.metadata().await?.len();
+    ///
+    ///     let (mut stream, mut peer) = net::duplex(4096);
+    ///     stream.send_file(&page, 0, len).await?;
+    ///     assert_eq!(&peer.recv().await?[..], b"<p>hello");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the file ends before, also when it is cut
     /// short meanwhile; [`InvalidInput`](io::ErrorKind::InvalidInput) if the range ends above

@@ -4,6 +4,9 @@
 //! completion: these operations may run on a worker thread of the kernel, long after the turn that
 //! submitted them, and only there is a descriptor's number looked up. So a slot is freed by the
 //! completion alone; a dropped future cancels the operation and leaves the slot to it.
+//!
+//! None of them is probed for at start: they are years older than the multishot receive that the
+//! driver cannot do without.
 
 use std::ffi::CString;
 use std::future::Future;
