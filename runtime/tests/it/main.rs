@@ -10,6 +10,7 @@ mod drain;
 mod echo;
 mod fs;
 mod guards;
+mod inject;
 mod launch;
 mod mesh;
 mod pressure;

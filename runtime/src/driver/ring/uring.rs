@@ -16,6 +16,9 @@ use super::features::Setup;
 /// next one. A kernel short of memory refuses; asking it in a tight loop does not make more.
 const REFUSALS_MAX: u32 = 16;
 
+/// How long the core rests when the kernel goes on refusing.
+const REFUSED_NAP: Duration = Duration::from_millis(1);
+
 /// How long a turn may sleep.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wait {
@@ -122,7 +125,7 @@ impl Uring {
                     // The kernel is out of memory for requests. There is nothing to run before
                     // this entry is in, so give it a moment; one that never recovers stops the
                     // core, as it stops every program.
-                    std::thread::sleep(Duration::from_millis(1));
+                    std::thread::sleep(REFUSED_NAP);
                 }
             }
             self.early.extend(self.ring.completion());
@@ -156,6 +159,8 @@ impl Uring {
             }
             self.stats.overflows += u64::from(overflown);
             if refusals > REFUSALS_MAX {
+                // Asking again at once would only spin.
+                std::thread::sleep(REFUSED_NAP);
                 return false;
             }
             if self.enter(0, None).is_err() {
