@@ -302,6 +302,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_goes_away_wakes_a_connection_that_receives_for_it() {
+        let (feed, mut pull) = pipe();
+        let (wakes, feeder) = task();
+        let (_, reader) = task();
+        assert!(feed.poll_unwanted(&mut Context::from_waker(&feeder)).is_ready(), "nobody has asked yet");
+        assert!(pull.poll_chunk(&mut Context::from_waker(&reader)).is_pending());
+        assert!(feed.poll_unwanted(&mut Context::from_waker(&feeder)).is_pending());
+        let before = wakes.get();
+        drop(pull);
+        assert_eq!(wakes.get(), before + 1);
+        assert!(feed.poll_unwanted(&mut Context::from_waker(&feeder)).is_ready());
+    }
+
+    #[test]
     fn a_reader_that_goes_away_wakes_the_connection_and_drops_what_was_held() {
         let (feed, mut pull) = pipe();
         let (wakes, waker) = task();

@@ -97,3 +97,41 @@ impl Input {
         Ok(Some(rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(bytes: &[u8]) -> Lease {
+        let mut lease = Lease::take(bytes.len()).unwrap();
+        lease.extend_from_slice(bytes).unwrap();
+        lease
+    }
+
+    /// Whatever was unread when a full lease came behind it, no byte is lost and none comes twice.
+    #[test]
+    fn what_does_not_fit_one_lease_comes_behind() {
+        let stream: Vec<u8> = (0..3 * LEASE_LARGE).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        for unread in [1, 100, 4096, LEASE_LARGE - 10] {
+            let mut input = Input::default();
+            input.push(lease(&stream[..LEASE_LARGE])).unwrap();
+            assert!(input.advance(LEASE_LARGE - unread).unwrap(), "{unread} bytes are left to look at");
+            assert!(!input.advance(0).unwrap(), "and were looked at");
+            input.push(lease(&stream[LEASE_LARGE..2 * LEASE_LARGE])).unwrap();
+            assert_eq!(
+                input.bytes(),
+                &stream[LEASE_LARGE - unread..][..LEASE_LARGE],
+                "as much as a lease holds"
+            );
+
+            // A head that ends inside what was joined, then the rest, which moves to the front by itself or is joined.
+            let head = input.take(LEASE_LARGE - 10);
+            assert_eq!(head[..], stream[LEASE_LARGE - unread..][..LEASE_LARGE - 10]);
+            assert!(input.advance(0).unwrap(), "there is more behind the last ten bytes");
+            assert_eq!(input.bytes(), &stream[2 * LEASE_LARGE - unread - 10..2 * LEASE_LARGE], "{unread}");
+            assert!(!input.advance(0).unwrap());
+            assert!(!input.advance(unread + 10).unwrap());
+            assert!(input.bytes().is_empty());
+        }
+    }
+}
