@@ -2,7 +2,8 @@
 //!
 //! Such a call waits for nobody: not for the peer, because the socket does not block, and not for
 //! the disk. It is the cheapest way there is: a splice on the ring does the same on a thread of the
-//! kernel, and for 16 KiB the way there and back costs three times what it does.
+//! kernel, and the way there and back twice costs more than sending a small file (15 us of CPU
+//! against 4 us for 16 KiB). Trying before waiting for room costs a third less than the reverse.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd};

@@ -57,7 +57,7 @@ impl Socket {
                 Ok(n) => {
                     sent += n;
                     goes_on();
-                    if here {
+                    if here && sent < len {
                         yield_now().await;
                     }
                 }

@@ -22,6 +22,7 @@ use super::token::Key;
 use super::{Inner, Ring};
 use crate::driver::file::Descriptor;
 use crate::driver::sendfile::{CALL_BYTES_MAX, is_cached, send_now};
+use crate::executor::yield_now;
 
 /// Bytes a pipe is asked to hold. The pages of a file that wait for a slow peer.
 ///
@@ -226,9 +227,8 @@ impl Socket {
         while sent < len {
             let at = offset + sent;
             let count = (len - sent).min(CALL_BYTES_MAX);
-            let outcome = if is_cached(file, at, count) {
-                // Also lets the others of this core have their turn.
-                self.writable().await?;
+            let here = is_cached(file, at, count);
+            let outcome = if here {
                 send_now(self.fd(), file, at, count).inspect(|_| goes_on())
             } else {
                 piping = piping.or_else(|| Piping::begin(self.ring()));
@@ -237,8 +237,13 @@ impl Socket {
             };
             match outcome {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => sent += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(n) => {
+                    sent += n;
+                    if here && sent < len {
+                        yield_now().await;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput && sent == 0 => return Ok(0),
                 Err(error) => return Err(error),
