@@ -1,5 +1,7 @@
 //! What the showcase serves.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +19,10 @@ const STREAM_CHUNK_BYTES_MAX: usize = 1024 * 1024;
 const SLEEP_MS_MAX: u64 = 60_000;
 
 pub(crate) fn app() -> App {
+    let served = Rc::new(Cell::new(0));
     App::new()
+        .state(Served(served.clone()))
+        .with(Count(served))
         .get("/", index)
         .get("/plaintext", plaintext)
         .get("/json", json)
@@ -108,13 +113,27 @@ async fn panics() -> &'static str {
     panic!("this route panics, to show that only its own request fails");
 }
 
+/// Requests that this core has been sent. Each core has its own, so a plain cell will do.
+struct Served(Rc<Cell<u64>>);
+
+/// The layer that counts them: what every route here goes through, so that the benchmark measures a layer too.
+struct Count(Rc<Cell<u64>>);
+
+impl Middleware for Count {
+    async fn handle(&self, request: Request, next: Next) -> Response {
+        self.0.set(self.0.get() + 1);
+        next.run(request).await
+    }
+}
+
 #[derive(Serialize)]
 struct Core {
     core: usize,
     cores: usize,
+    requests: u64,
 }
 
-/// Which core answered: reconnect to see the kernel spread connections.
-async fn core() -> Json<Core> {
-    Json(Core { core: runtime::core_id().index(), cores: runtime::core_count() })
+/// Which core answered, and how many requests it has had: reconnect to see the kernel spread connections.
+async fn core(State(served): State<Served>) -> Json<Core> {
+    Json(Core { core: runtime::core_id().index(), cores: runtime::core_count(), requests: served.0.get() })
 }
