@@ -157,7 +157,8 @@ fn an_idle_connection_keeps_no_lease_and_a_busy_one_grows_it() {
         }
         assert_eq!(largest, 64 * 1024, "a stream that fills its leases gets larger ones");
         let mut peer = sender.await.unwrap();
-        for _ in 0..2 {
+        // How many it takes is the driver's business: one small one is only the end of an upload.
+        for _ in 0..20 {
             peer.send("small").await.unwrap();
             largest = stream.recv().await.unwrap().capacity();
         }

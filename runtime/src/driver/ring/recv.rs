@@ -3,7 +3,7 @@
 //! A connection starts with a multishot receive on the small buffers: one submission for its whole
 //! life, no buffer while it waits. One that fills buffer after buffer is an upload; it changes over
 //! to single receives into large buffers, one per `recv` call, which is also its backpressure. It
-//! changes back when less than a small buffer arrives.
+//! changes back when, many times in a row, less than a small buffer arrives.
 //!
 //! Three things stop a multishot receive, and each has its way back. The task falls behind
 //! ([`UNREAD_MAX`]): it is told to stop, and armed again when the task has read everything. The
@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use io_uring::{cqueue, opcode, squeue, types};
 
-use super::conn::{BULK_AFTER, End, Receive, UNREAD_MAX, remember};
+use super::conn::{BULK_AFTER, End, Receive, SMALL_AFTER, UNREAD_MAX, remember};
 use super::token::{Key, Kind, Token};
 use super::{Inner, Retired, SMALL_BYTES};
 use crate::buf::Lease;
@@ -101,18 +101,19 @@ impl Inner {
         }
         match (result, lease) {
             (1.., Some(lease)) => {
-                let full = lease.len() == lease.capacity();
-                if token.kind == Kind::RecvBulk {
-                    // Back to multishot when large buffers no longer pay.
-                    conn.bulk = lease.len() >= SMALL_BYTES;
-                    conn.full_streak = 0;
-                } else if full {
-                    conn.full_streak = conn.full_streak.saturating_add(1);
-                } else {
-                    conn.full_streak = 0;
+                let (other_way, after) = match token.kind {
+                    Kind::RecvBulk => (lease.len() < SMALL_BYTES, SMALL_AFTER),
+                    _ => (lease.len() == lease.capacity(), BULK_AFTER),
+                };
+                // A multishot receive that is being stopped has spoken.
+                let counts = conn.bulk == (token.kind == Kind::RecvBulk);
+                conn.streak = if counts && other_way { conn.streak + 1 } else { 0 };
+                let changes = conn.streak >= after;
+                if changes {
+                    conn.bulk = !conn.bulk;
+                    conn.streak = 0;
                 }
-                let to_bulk = !conn.bulk && conn.full_streak >= BULK_AFTER;
-                conn.bulk |= to_bulk;
+                let to_bulk = changes && conn.bulk;
                 self.large_wanted |= to_bulk;
                 conn.unread.push(lease);
                 stop =

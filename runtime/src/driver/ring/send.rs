@@ -28,7 +28,7 @@ use crate::buf::{Batch, Chunk};
 ///
 /// The driver keeps the memory until it has; the next send waits for that, and an error shows
 /// there. A larger send is worth waiting for: whoever streams must feel the peer's pace.
-pub(super) const BEHIND_MAX: usize = 16 * 1024;
+pub(super) const BEHIND_MAX: usize = 128 * 1024;
 
 /// Bytes one transfer carries at most: the kernel's own limit (`MAX_RW_COUNT`). It shortens what is
 /// longer without a word, and would call that a success.
