@@ -40,19 +40,23 @@ use crate::handler::{Extractors, Handler};
 use crate::middleware::Middleware;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
-use crate::router::{self, MethodRouter, Registry, Routes, ScopeId};
+use crate::router::{self, MethodRouter, Registry, RouteList, Routes, ScopeId};
 
 /// An application being put together. See the [module](self), and [`router`] for templates.
 #[must_use = "an application answers nothing until a server runs it"]
 pub struct App {
     registry: Registry,
     states: States,
+    before: Vec<Before>,
 }
+
+/// What runs before a request is routed. See [`App::before`].
+type Before = Box<dyn Fn(&mut Request) -> Result<(), Response>>;
 
 impl App {
     /// No routes: every answer is 404.
     pub fn new() -> App {
-        App { registry: Registry::new(), states: States::new() }
+        App { registry: Registry::new(), states: States::new(), before: Vec::new() }
     }
 
     /// Registers handlers for a path.
@@ -69,6 +73,36 @@ impl App {
     pub fn with(mut self, middleware: impl Middleware) -> App {
         self.registry.layer(ScopeId::ROOT, middleware);
         self
+    }
+
+    /// Runs `hook` on each request before it is routed. It may change what is looked for
+    /// ([`Request::set_path`], [`Request::set_method`]), attach a value, or answer in place of the application.
+    ///
+    /// Hooks run in the order they were added, on the path of every request, and cannot wait: what waits is a layer. An
+    /// answer given here passes through no layer. An application without hooks pays nothing for them.
+    ///
+    /// ```
+    /// use corelane_http::app::App;
+    /// use corelane_http::request::Request;
+    /// use corelane_http::response::IntoResponse;
+    ///
+    /// let app = App::new().get("/users", async || "users").before(|request| {
+    ///     let Some(path) = request.path().strip_prefix("/v1").map(str::to_owned) else { return Ok(()) };
+    ///     request.set_path(&path).map_err(IntoResponse::into_response)
+    /// });
+    /// # corelane_runtime::block_on(async {
+    /// let response = app.into_service().call(Request::builder("GET", "/v1/users").build()).await;
+    /// assert_eq!(response.status(), 200);
+    /// # });
+    /// ```
+    pub fn before(mut self, hook: impl Fn(&mut Request) -> Result<(), Response> + 'static) -> App {
+        self.before.push(Box::new(hook));
+        self
+    }
+
+    /// What is registered so far, in order of registration.
+    pub fn routes(&self) -> RouteList {
+        self.registry.list()
     }
 
     /// Registers routes below a prefix, with layers of their own.
@@ -105,7 +139,8 @@ impl App {
     /// # Panics
     /// If a handler takes a state that was not given, with the handler's route and where that was registered.
     pub fn into_service(self) -> AppService {
-        AppService { routes: Rc::new(self.registry.build(Rc::new(self.states))) }
+        let before = (!self.before.is_empty()).then(|| Rc::from(self.before));
+        AppService { routes: Rc::new(self.registry.build(Rc::new(self.states))), before }
     }
 }
 
@@ -224,6 +259,8 @@ methods!(App, Group);
 #[derive(Clone)]
 pub struct AppService {
     routes: Rc<Routes>,
+    /// `None` if there are none.
+    before: Option<Rc<[Before]>>,
 }
 
 impl AppService {
@@ -235,7 +272,19 @@ impl AppService {
     /// # Cancellation
     /// Dropping the future drops the handler, and its layers, where they wait.
     pub fn call(&self, mut request: Request) -> LocalBoxFuture<'static, Response> {
+        if let Some(hooks) = &self.before {
+            for hook in &**hooks {
+                if let Err(answer) = hook(&mut request) {
+                    return LocalBoxFuture::new(std::future::ready(answer));
+                }
+            }
+        }
         self.routes.route(&mut request).endpoint().call(request)
+    }
+
+    /// Every route of the application.
+    pub fn routes(&self) -> &RouteList {
+        self.routes.list()
     }
 }
 

@@ -35,6 +35,7 @@
 
 mod deadline;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use corelane_runtime::buf::LocalBoxFuture;
@@ -75,6 +76,11 @@ pub use deadline::Deadline;
 pub trait Middleware: 'static {
     /// Answers the request, usually by what [`Next::run`] gives.
     fn handle(&self, request: Request, next: Next) -> impl Future<Output = Response>;
+
+    /// What the list of routes calls it: the name of its type, or of the function.
+    fn name(&self) -> Cow<'static, str> {
+        short_name(std::any::type_name::<Self>())
+    }
 }
 
 impl<F, R> Middleware for F
@@ -105,10 +111,16 @@ impl Next {
 
 /// A middleware that waits for what it goes around.
 pub(crate) trait Layer {
+    fn name(&self) -> Cow<'static, str>;
+
     fn around(self: Rc<Self>, inner: Rc<dyn Endpoint>) -> Rc<dyn Endpoint>;
 }
 
 impl<M: Middleware> Layer for M {
+    fn name(&self) -> Cow<'static, str> {
+        Middleware::name(self)
+    }
+
     fn around(self: Rc<Self>, inner: Rc<dyn Endpoint>) -> Rc<dyn Endpoint> {
         Rc::new(Layered { middleware: self, inner })
     }
@@ -130,4 +142,51 @@ impl<M: Middleware> Endpoint for Layered<M> {
 /// Puts `layers` around `endpoint`, the first outermost.
 pub(crate) fn wrap(endpoint: Rc<dyn Endpoint>, layers: &[Rc<dyn Layer>]) -> Rc<dyn Endpoint> {
     layers.iter().rev().fold(endpoint, |inner, layer| Rc::clone(layer).around(inner))
+}
+
+/// `app::layers::Count<app::Clock>` as `Count<Clock>`; a closure as the function that it stands in.
+fn short_name(full: &'static str) -> Cow<'static, str> {
+    if !full.contains("::") {
+        return Cow::Borrowed(full);
+    }
+    let mut short = String::new();
+    let mut rest = full;
+    while let Some(end) = rest.find(|c: char| !(c.is_alphanumeric() || "_:{}".contains(c))) {
+        push_last(&mut short, &rest[..end]);
+        let after = rest[end..].chars().next().map_or(end, |c| end + c.len_utf8());
+        short.push_str(&rest[end..after]);
+        rest = &rest[after..];
+    }
+    push_last(&mut short, rest);
+    Cow::Owned(short)
+}
+
+/// Adds the last part of a path that is no `{{closure}}`.
+fn push_last(short: &mut String, path: &str) {
+    let mut parts = path.rsplit("::");
+    let last = parts.by_ref().find(|part| !part.contains('{')).unwrap_or(path);
+    short.push_str(last);
+    if path.ends_with('}') && last != path {
+        short.push_str("{closure}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_without_their_paths() {
+        for (full, want) in [
+            ("Count", "Count"),
+            ("app::Count", "Count"),
+            ("app::layers::Count<app::Clock>", "Count<Clock>"),
+            ("app::Pair<a::B, (c::D, u8)>", "Pair<B, (D, u8)>"),
+            ("app::no_sniffing", "no_sniffing"),
+            ("app::build::{{closure}}", "build{closure}"),
+            ("app::build::{{closure}}::{{closure}}", "build{closure}"),
+        ] {
+            assert_eq!(short_name(full), want, "{full}");
+        }
+    }
 }

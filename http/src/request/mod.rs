@@ -14,6 +14,7 @@ mod builder;
 mod extensions;
 mod params;
 mod parts;
+mod rewrite;
 
 use std::fmt;
 use std::rc::Rc;
@@ -29,6 +30,7 @@ use parts::Parts;
 pub use builder::RequestBuilder;
 pub use extensions::Extensions;
 pub use params::{PARAMS_MAX, Params};
+pub use rewrite::RewriteError;
 
 pub(crate) use params::{ParamSpans, span_at};
 
@@ -109,7 +111,8 @@ impl Request {
         &self.parts().head
     }
 
-    /// The bytes the head was parsed from, beginning at the request line.
+    /// The bytes the head was parsed from, beginning at the request line. What [`Request::set_path`] has put in is
+    /// behind them.
     pub fn head_bytes(&self) -> &[u8] {
         self.bytes()
     }
@@ -206,6 +209,11 @@ impl Request {
     /// The template of the route that was found, such as `/users/{id}`; `None` if none was.
     pub fn route(&self) -> Option<&str> {
         self.parts().route.as_deref().and_then(Route::template)
+    }
+
+    /// A value that was attached to the route with [`MethodRouter::meta`](crate::router::MethodRouter::meta).
+    pub fn route_meta<T: 'static>(&self) -> Option<&T> {
+        self.parts().route.as_deref().and_then(|route| route.meta().get())
     }
 
     /// The parameters that the route's template names.

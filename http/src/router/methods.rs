@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::info::Metas;
 use crate::extract::Needs;
 use crate::handler::{Endpoint, Extractors, Handler, erase};
 use crate::middleware::{Deadline, Layer, Middleware};
@@ -25,6 +26,8 @@ pub struct MethodRouter {
     pub(super) handlers: Vec<MethodHandler>,
     pub(super) layers: Vec<Rc<dyn Layer>>,
     pub(super) body_limit: Option<u64>,
+    pub(super) name: Option<&'static str>,
+    pub(super) metas: Metas,
 }
 
 /// One handler of a path.
@@ -38,8 +41,14 @@ pub(super) struct MethodHandler {
 }
 
 impl MethodRouter {
-    const fn new() -> MethodRouter {
-        MethodRouter { handlers: Vec::new(), layers: Vec::new(), body_limit: None }
+    fn new() -> MethodRouter {
+        MethodRouter {
+            handlers: Vec::new(),
+            layers: Vec::new(),
+            body_limit: None,
+            name: None,
+            metas: Metas::default(),
+        }
     }
 
     #[track_caller]
@@ -87,6 +96,40 @@ impl MethodRouter {
     /// Longest request body these handlers take, in bytes, instead of the server's limit (2 MiB). Over it: 413.
     pub fn body_limit(mut self, bytes: u64) -> MethodRouter {
         self.body_limit = Some(bytes);
+        self
+    }
+
+    /// Names the route, for the list of routes and for what is generated from it. A name is given once in an
+    /// application, which is checked when the route is registered.
+    pub fn name(mut self, name: &'static str) -> MethodRouter {
+        self.name = Some(name);
+        self
+    }
+
+    /// Attaches a value to the route: what a document or a layer wants to know about it, such as a description or the
+    /// role it takes. Layers and handlers find it with [`Request::route_meta`](crate::request::Request::route_meta), the
+    /// rest with [`RouteInfo::meta`](super::RouteInfo::meta).
+    ///
+    /// It is about all methods here; register methods apart to tell about each.
+    ///
+    /// ```
+    /// use corelane_http::app::App;
+    /// use corelane_http::router::{get, post};
+    ///
+    /// struct Role(&'static str);
+    ///
+    /// let app = App::new()
+    ///     .get("/notes", async || "all")
+    ///     .route("/notes", post(async || "made").meta(Role("editor")));
+    /// let roles: Vec<_> = app.routes().iter().map(|route| route.meta::<Role>().map(|role| role.0)).collect();
+    /// assert_eq!(roles, [None, Some("editor")]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is a value of this type already.
+    #[track_caller]
+    pub fn meta<T: 'static>(mut self, value: T) -> MethodRouter {
+        self.metas.insert(value);
         self
     }
 }

@@ -32,6 +32,7 @@
 //! ```
 
 mod automatic;
+mod info;
 mod methods;
 mod registry;
 mod table;
@@ -43,8 +44,10 @@ use std::rc::Rc;
 use crate::extract::States;
 use crate::handler::Endpoint;
 
+pub use info::{RouteInfo, RouteList};
 pub use methods::{MethodRouter, any, delete, get, head, on, options, patch, post, put};
 
+pub(crate) use info::Metas;
 pub(crate) use registry::{Registry, ScopeId};
 pub(crate) use table::Routes;
 
@@ -53,9 +56,10 @@ pub(crate) struct Route {
     /// `None` for what answers paths without routes.
     template: Option<Box<str>>,
     /// Names of the template's parameters, in order.
-    names: Vec<Box<str>>,
+    names: Rc<[Box<str>]>,
     /// Longest body, in bytes; `None` leaves the server's limit.
     body_limit: Option<u64>,
+    metas: Rc<Metas>,
     states: Rc<States>,
     endpoint: Rc<dyn Endpoint>,
 }
@@ -71,6 +75,10 @@ impl Route {
 
     pub(crate) fn body_limit(&self) -> Option<u64> {
         self.body_limit
+    }
+
+    pub(crate) fn meta(&self) -> &Metas {
+        &self.metas
     }
 
     pub(crate) fn states(&self) -> &States {

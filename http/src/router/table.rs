@@ -5,6 +5,7 @@ use std::rc::Rc;
 use http::Method;
 
 use super::Route;
+use super::info::RouteList;
 use super::tree::Tree;
 use crate::request::{ParamSpans, Request};
 
@@ -12,6 +13,7 @@ use crate::request::{ParamSpans, Request};
 pub(crate) struct Routes {
     pub(super) tree: Tree<Table>,
     pub(super) not_found: Rc<Route>,
+    pub(super) list: RouteList,
 }
 
 /// The routes of one path.
@@ -25,6 +27,11 @@ pub(super) struct Table {
 }
 
 impl Routes {
+    /// What is registered.
+    pub(crate) fn list(&self) -> &RouteList {
+        &self.list
+    }
+
     /// Finds the route of a request and notes it there, with its parameters. Always finds one: 404 and 405 are
     /// routes too.
     pub(crate) fn route(&self, request: &mut Request) -> &Rc<Route> {

@@ -57,6 +57,21 @@ impl Template {
         Ok(template)
     }
 
+    /// The same for templates that match the same paths.
+    pub(super) fn shape(&self) -> String {
+        let mut shape = String::new();
+        for segment in &self.segments {
+            shape.push('/');
+            // Braces do not occur in encoded text.
+            shape.push_str(match segment {
+                Segment::Static(text) => text,
+                Segment::Param => "{}",
+                Segment::Rest => "{*}",
+            });
+        }
+        shape
+    }
+
     fn name(&mut self, name: &str) -> Result<(), &'static str> {
         let mut bytes = name.bytes();
         let starts_well = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');

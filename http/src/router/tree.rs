@@ -93,6 +93,7 @@ impl<T> Tree<T> {
     }
 
     /// Every value, in no promised order.
+    #[cfg(test)]
     pub(super) fn values(&self) -> Vec<&T> {
         let mut found = Vec::new();
         let mut open = vec![&self.root];

@@ -1,8 +1,12 @@
 //! Which handler answers, and what the router answers itself.
 
+use std::time::Duration;
+
 use corelane_http::app::App;
 use corelane_http::extract::Path;
+use corelane_http::middleware::{Deadline, Next};
 use corelane_http::request::Request;
+use corelane_http::response::{IntoResponse, Response, StatusCode};
 use corelane_http::router::{any, get, post};
 use http::Method;
 
@@ -189,5 +193,126 @@ fn mistakes_panic_at_the_callers_line() {
     checked("has a handler for GET already", || {
         drop(App::new().get("/api/a", echo).group("/api", |api| api.get("/a", echo)));
     });
+    checked("has the name of another route, `a`", || {
+        drop(App::new().route("/a", get(echo).name("a")).route("/b", get(echo).name("a")));
+    });
+    checked("has a `u8` already", || drop(get(echo).meta(1_u8).meta(2_u8)));
     checked("two states of type u8", || drop(App::new().state(1_u8).state(2_u8)));
+}
+
+#[test]
+fn a_hook_changes_what_is_looked_for_before_it_is_routed() {
+    let service = App::new()
+        .get("/new/{id}", echo)
+        .delete("/new/{id}", async |request: Request| {
+            format!("{} {} {:?}", request.method(), request.path(), request.query())
+        })
+        .on(Method::from_bytes(b"PURGE").unwrap(), "/new/{id}", async |method: Method| method.to_string())
+        .before(|request| {
+            let path = request.path().replace("/old/", "/new/");
+            request.set_path(&path).map_err(IntoResponse::into_response)
+        })
+        .before(|request| {
+            let wanted =
+                request.header("x-http-method-override").map(|name| Method::from_bytes(name.as_bytes()));
+            match wanted {
+                None => Ok(()),
+                Some(Ok(method)) => request.set_method(&method).map_err(IntoResponse::into_response),
+                Some(Err(_)) => Err(StatusCode::BAD_REQUEST.into_response()),
+            }
+        })
+        .into_service();
+    let sent = |method: &str| {
+        call(&service, Request::builder("POST", "/old/7?x=1").header("x-http-method-override", method))
+    };
+    assert_eq!(call(&service, Request::builder("GET", "/old/a%20b")).body, "/new/{id} id=a%20b");
+    assert_eq!(sent("DELETE").body, "DELETE /new/7 Some(\"x=1\")");
+    assert_eq!(sent("PURGE").body, "PURGE");
+    assert_eq!(sent("no token").status, 400);
+    assert_eq!(sent("CONNECT").status, 400);
+    assert_eq!(sent(&"M".repeat(33)).status, 414);
+    assert_eq!(sent("PATCH").status, 405);
+}
+
+#[test]
+fn a_refused_change_leaves_the_request_as_it_was() {
+    let mut request = Request::builder("GET", "/a?b=c").header("x-a", "1").build();
+    for path in ["", "a", "/a b", "/a?b", "/a#b", "/\u{e9}", "/a\r\n", "/\0"] {
+        assert!(request.set_path(path).unwrap_err().is_invalid(), "{path:?}");
+    }
+    assert!(request.set_path(&format!("/{}", "a".repeat(65_500))).unwrap_err().is_too_long());
+    assert_eq!((request.path(), request.query(), request.header("x-a")), ("/a", Some("b=c"), Some("1")));
+    for path in ["/b", "/c", "/%41"] {
+        request.set_path(path).unwrap();
+        assert_eq!((request.path(), request.query(), request.header("x-a")), (path, Some("b=c"), Some("1")));
+    }
+}
+
+#[test]
+fn a_hook_may_answer_and_the_next_ones_do_not_run() {
+    let service = App::new()
+        .get("/", async || "handler")
+        .before(|request| if request.path() == "/" { Ok(()) } else { Err(StatusCode::GONE.into_response()) })
+        .before(|request| {
+            assert_eq!(request.path(), "/");
+            Ok(())
+        })
+        .into_service();
+    assert_eq!(call(&service, Request::builder("GET", "/")).body, "handler");
+    assert_eq!(call(&service, Request::builder("GET", "/other")).status, 410);
+}
+
+#[test]
+fn the_list_tells_methods_templates_names_layers_values_and_lines() {
+    async fn layer(request: Request, next: Next) -> Response {
+        next.run(request).await
+    }
+    struct Role(&'static str);
+    let line = line!() + 1;
+    let app = App::new().route("/notes", get(echo).post(echo).name("notes")).group("/api", |api| {
+        api.with(layer)
+            .route("/{id}", any(echo).with(Deadline::after(Duration::from_secs(1))).meta(Role("admin")))
+    });
+    let service = app.into_service();
+    let routes = service.routes();
+    assert_eq!(routes.len(), 2);
+    assert_eq!(routes[0].methods().collect::<Vec<_>>(), [Method::GET, Method::POST]);
+    assert_eq!(
+        (routes[0].template(), routes[0].name(), routes[0].location().line()),
+        ("/notes", Some("notes"), line)
+    );
+    assert_eq!(routes[0].middleware().count(), 0);
+    assert_eq!((routes[1].template(), routes[1].name(), routes[1].has_any()), ("/api/{id}", None, true));
+    assert_eq!(routes[1].middleware().collect::<Vec<_>>(), ["layer", "Deadline"]);
+    assert_eq!(routes[1].meta::<Role>().map(|role| role.0), Some("admin"));
+    assert_eq!(
+        routes.to_string(),
+        "METHOD     PATH       NAME   MIDDLEWARE\n\
+         GET, POST  /notes     notes\n\
+         any        /api/{id}         layer > Deadline\n"
+    );
+    let json = serde_json::to_value(routes).unwrap();
+    assert_eq!(json[1]["methods"], serde_json::json!(["*"]));
+    assert_eq!(json[1]["middleware"], serde_json::json!(["layer", "Deadline"]));
+    let location = json[0]["location"].as_str().unwrap();
+    assert!(location.ends_with(&format!("tests/it/routing.rs:{line}")), "{location}");
+}
+
+#[test]
+fn what_is_attached_to_a_route_is_seen_by_its_layers() {
+    struct Role(&'static str);
+    async fn guard(request: Request, next: Next) -> Response {
+        match request.route_meta::<Role>() {
+            Some(role) if request.header("x-role") != Some(role.0) => StatusCode::FORBIDDEN.into_response(),
+            _ => next.run(request).await,
+        }
+    }
+    let service = App::new()
+        .with(guard)
+        .get("/open", async || ())
+        .route("/closed", get(async || ()).meta(Role("admin")))
+        .into_service();
+    assert_eq!(call(&service, Request::builder("GET", "/open")).status, 204);
+    assert_eq!(call(&service, Request::builder("GET", "/closed")).status, 403);
+    assert_eq!(call(&service, Request::builder("GET", "/closed").header("x-role", "admin")).status, 204);
 }

@@ -235,6 +235,17 @@ impl RequestHead {
         (self.target.query.start() != 0).then_some(self.target.query)
     }
 
+    /// Replaces the method, for a server that rewrites requests before it routes them. How the message is framed
+    /// was decided by the one that was sent, and stays.
+    pub fn set_method(&mut self, method: Method) {
+        self.method = method;
+    }
+
+    /// Replaces the path by one that stands at `path` in the bytes that the spans point into. The caller has checked it.
+    pub fn set_path(&mut self, path: Span) {
+        self.target.path = path;
+    }
+
     /// The version.
     #[inline]
     #[must_use]
