@@ -15,9 +15,11 @@ impl Stream {
     /// that the process owns or may write to), else off the core: by `splice` through a pipe on the
     /// ring driver, by `sendfile` on the blocking pool on the others. On a
     /// [`duplex`](super::duplex), with a file that knows neither (as in `/proc`), and on the ring
-    /// driver beyond 128 files from the disk at a time, they are read into leases and sent.
+    /// driver beyond 128 files from the disk at a time, they are read into leases and sent; so are, on
+    /// the ring driver, the last 64 KiB of a file of which the kernel does not say.
     ///
-    /// It holds at most 256 KiB of the file at a time, however slow the peer is.
+    /// It keeps at most 1 MiB of the file in the page cache, and none in memory of the process but those
+    /// leases, however slow the peer is.
     ///
     /// ```
     /// use corelane_runtime::{self as runtime, fs::File, net};

@@ -266,6 +266,31 @@ fn what_cannot_be_spliced_is_read_and_sent() {
     });
 }
 
+/// A server that runs as a user of its own serves files of root: the kernel does not tell it what is in
+/// the page cache.
+#[test]
+fn a_file_of_somebody_else_arrives_whole() {
+    in_child("send_file::a_file_of_somebody_else_arrives_whole", || {
+        // SAFETY: no pointers; this process was started for this test and ends with it.
+        let nobody = unsafe { libc::geteuid() != 0 || libc::setuid(65_534) == 0 };
+        assert!(nobody, "cannot become somebody without privileges");
+        on_each_driver(|| async {
+            let path = "/bin/bash";
+            let want = std::fs::read(path).unwrap();
+            let file = File::open(path).await.unwrap();
+            for len in [1, 16_000, 65_536, 65_537, want.len()] {
+                let (mut stream, peer) = tcp_pair().await;
+                let receiving = spawn(receive_all(peer));
+                stream.send("head").await.unwrap();
+                stream.send_file(&file, 0, len as u64).await.unwrap();
+                stream.send("trailer").await.unwrap();
+                drop(stream);
+                assert!(receiving.await.unwrap() == [b"head", &want[..len], b"trailer"].concat(), "{len}");
+            }
+        });
+    });
+}
+
 /// Drops what the page cache has of a file that is on the disk.
 fn leave_the_cache(file: &File) {
     rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Socket;
 use super::pool::run;
 use crate::driver::file::Descriptor;
-use crate::driver::sendfile::{CALL_BYTES_MAX, is_cached, send_now};
+use crate::driver::sendfile::{CALL_BYTES_MAX, Whereabouts, send_now, whereabouts};
 use crate::executor::yield_now;
 
 impl Socket {
@@ -46,7 +46,7 @@ impl Socket {
         while sent < len {
             let at = offset + sent;
             let count = (len - sent).min(CALL_BYTES_MAX);
-            let here = is_cached(file, at, count);
+            let here = whereabouts(file, at, count) == Whereabouts::Cached;
             let outcome = if here {
                 send_now(self.fd(), file, at, count)
             } else {

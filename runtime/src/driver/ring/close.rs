@@ -50,7 +50,7 @@ impl Inner {
                 }
                 self.hurry = true;
             }
-            (Sending::Rest(_) | Sending::Splicing, Shutdown::Write) => {
+            (Sending::Rest(_), Shutdown::Write) => {
                 conn.shutdown_after_send = Some(how);
             }
             _ => rustix::net::shutdown(&conn.fd, how)?,
@@ -75,7 +75,7 @@ impl Inner {
             Sending::Idle => self.close_now(key),
             // Decided by the end of this turn; the clock starts if something is left then.
             Sending::Trying(_) => self.hurry = true,
-            Sending::Rest(_) | Sending::Splicing => self.lingering.push_back((now + LINGER, key)),
+            Sending::Rest(_) => self.lingering.push_back((now + LINGER, key)),
         }
     }
 

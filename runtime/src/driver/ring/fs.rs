@@ -69,8 +69,6 @@ pub(super) struct FileOp {
     /// The file it is about, or the directory a path begins in.
     #[allow(dead_code, reason = "held to stay open")]
     file: Option<Arc<Descriptor>>,
-    /// The connection it sends on, which is not closed before it has ended.
-    pub(super) conn: Option<Key>,
     waker: Option<Waker>,
     result: Option<i32>,
     /// The future was dropped: throw the result away.
@@ -79,7 +77,7 @@ pub(super) struct FileOp {
 
 impl FileOp {
     pub(super) fn new(loan: Loan, file: Option<&Arc<Descriptor>>) -> Self {
-        Self { loan, file: file.cloned(), conn: None, waker: None, result: None, orphaned: false }
+        Self { loan, file: file.cloned(), waker: None, result: None, orphaned: false }
     }
 }
 
@@ -93,8 +91,8 @@ impl Inner {
     ///
     /// # Safety
     /// `entry` points to static memory or to what `op` lends, and names descriptors that `op`
-    /// holds, or that of the connection it names.
-    pub(super) unsafe fn start_file(&mut self, entry: squeue::Entry, op: FileOp) -> Option<Key> {
+    /// holds.
+    unsafe fn start_file(&mut self, entry: squeue::Entry, op: FileOp) -> Option<Key> {
         match self.file_ops.insert(op) {
             Ok(key) => {
                 let entry = entry.user_data(Token::new(Kind::File, key).bits());
@@ -138,11 +136,8 @@ impl Inner {
     pub(super) fn on_file(&mut self, key: Key, result: i32) {
         let Some(op) = self.file_ops.get_mut(key) else { return };
         op.result = Some(result);
-        let (conn, orphaned) = (op.conn.take(), op.orphaned);
+        let orphaned = op.orphaned;
         self.wakes.extend(op.waker.take());
-        if let Some(conn) = conn {
-            self.end_splice(conn);
-        }
         if orphaned {
             self.discard_file(key, result);
         }
@@ -171,13 +166,9 @@ impl Working {
     ///
     /// # Errors
     /// `ENOBUFS` at [`FILE_OPS_MAX`].
-    unsafe fn start(ring: &Rc<Ring>, entry: squeue::Entry, op: FileOp) -> io::Result<Self> {
+    pub(super) unsafe fn start(ring: &Rc<Ring>, entry: squeue::Entry, op: FileOp) -> io::Result<Self> {
         // SAFETY: the caller's promise is the same.
         let key = ring.with(|inner| unsafe { inner.start_file(entry, op) });
-        Self::of(ring, key)
-    }
-
-    pub(super) fn of(ring: &Rc<Ring>, key: Option<Key>) -> io::Result<Self> {
         let key = key.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOBUFS))?;
         Ok(Self { ring: Rc::clone(ring), key })
     }

@@ -100,8 +100,6 @@ pub(super) enum Sending {
     Trying(u32),
     /// The socket was full: the rest is sent as it drains.
     Rest(Box<Flight>),
-    /// Part of a file is on its way into the socket.
-    Splicing,
 }
 
 impl Inner {

@@ -2,36 +2,34 @@
 //! [`sendfile`](crate::driver::sendfile); the rest goes by splices, from the file into a pipe and from
 //! the pipe into the socket.
 //!
-//! The pipe holds references to pages, no copies. Each half is an operation that a worker of the
-//! kernel does; neither waits for the peer there. The socket is made non-blocking for it, so a
-//! worker finds it full at once, and the wait for room is a poll on the ring.
+//! The pipe holds references to pages, no copies. Filling it may wait for a disk and is an operation
+//! that a worker of the kernel does. What is in the pipe has been read, so emptying it waits for
+//! nobody: the core does that itself, on a socket that does not block, and the wait for room is a
+//! poll on the ring.
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use io_uring::{opcode, types};
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
 
+use super::Ring;
 use super::fs::{FileOp, Loan, Working};
 use super::handle::Socket;
-use super::send::Sending;
-use super::token::Key;
-use super::{Inner, Ring};
+use crate::buf::{Chunk, LEASE_LARGE};
 use crate::driver::file::Descriptor;
-use crate::driver::sendfile::{CALL_BYTES_MAX, is_cached, send_now};
+use crate::driver::sendfile::{CALL_BYTES_MAX, Whereabouts, read_now, send_now, whereabouts};
 use crate::executor::yield_now;
 
-/// Bytes a pipe is asked to hold. The pages of a file that wait for a slow peer.
+/// Bytes a pipe is asked to hold, the best first. The pages of a file that wait for a slow peer.
 ///
-/// Two trips to a worker per pipe, so larger is cheaper for the core; but all pipes of a user
-/// together may hold 64 MiB (`fs.pipe-user-pages-soft`).
-const PIPE_BYTES: usize = 256 * 1024;
-
-/// Bytes an operation moves at most when the kernel gives a pipe of the size it gives everybody.
-const PIPE_BYTES_DEFAULT: usize = 64 * 1024;
+/// One trip to a worker per pipe, so larger is cheaper.
+/// The first is what the kernel gives a process without privileges (`fs.pipe-max-size`); all pipes of
+/// a user together may hold 64 MiB (`fs.pipe-user-pages-soft`), after which it gives less.
+const PIPE_BYTES: [usize; 2] = [1024 * 1024, 256 * 1024];
 
 /// Files being sent through pipes on one core at most. More are read and sent through leases.
 const PIPES_MAX: u32 = 128;
@@ -44,15 +42,16 @@ pub(super) struct Pipe {
     exit: OwnedFd,
     entrance: OwnedFd,
     /// Bytes it takes at once.
-    capacity: usize,
+    capacity: u32,
 }
 
 impl Pipe {
     fn new() -> io::Result<Pipe> {
         let (exit, entrance) = pipe_with(PipeFlags::CLOEXEC)?;
         // Refused when the user's pipes together hold as much as they may.
-        let capacity = fcntl_setpipe_size(&entrance, PIPE_BYTES).unwrap_or(PIPE_BYTES_DEFAULT);
-        Ok(Pipe { exit, entrance, capacity })
+        let asked = PIPE_BYTES.into_iter().find_map(|bytes| fcntl_setpipe_size(&entrance, bytes).ok());
+        let capacity = asked.map_or_else(|| fcntl_getpipe_size(&entrance), Ok)?;
+        Ok(Pipe { exit, entrance, capacity: u32::try_from(capacity).unwrap_or(u32::MAX) })
     }
 }
 
@@ -77,8 +76,8 @@ impl Pipes {
 pub(super) struct Piping {
     ring: Rc<Ring>,
     pipe: Rc<Pipe>,
-    /// Nothing is in it, and no operation is under way that may put something there.
-    empty: bool,
+    /// Bytes in it. Not known while it is filled, and after that was given up.
+    held: Option<u64>,
 }
 
 impl Piping {
@@ -93,120 +92,80 @@ impl Piping {
             pipes.in_use += 1;
             Some(pipe)
         })?;
-        Some(Piping { ring: Rc::clone(ring), pipe, empty: true })
+        Some(Piping { ring: Rc::clone(ring), pipe, held: Some(0) })
     }
 
-    /// Carries bytes of `file` to the socket, `len` at most, and returns how many; none at the end
-    /// of the file. `goes_on` is called each time the socket has taken some. The caller has seen the
-    /// socket's sends idle.
+    /// Bytes that wait for [`drain`](Self::drain).
+    pub(super) fn held(&self) -> u64 {
+        self.held.unwrap_or(0)
+    }
+
+    /// Moves bytes of `file` into the empty pipe, `len` at most; none at the end of the file.
     ///
     /// # Errors
-    /// `InvalidInput` if the file cannot be spliced; else the file's and the socket's own.
+    /// `InvalidInput` if the file cannot be spliced; else the file's own.
     ///
     /// # Cancellation
-    /// What is in hand is cancelled; how much was sent is not known. The pipe, and what it holds, is
-    /// closed when that has ended.
-    pub(super) async fn carry(
-        &mut self,
-        socket: &Socket,
-        file: &Arc<Descriptor>,
-        offset: u64,
-        len: u64,
-        more: bool,
-        goes_on: &impl Fn(),
-    ) -> io::Result<u64> {
-        self.empty = false;
-        let filled = self.fill(file, offset, len).await;
-        let mut held = *filled.as_ref().unwrap_or(&0);
-        while held > 0 {
-            match self.drain(socket.key(), held, more).await {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    held -= n.min(held);
-                    goes_on();
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.empty = true;
-        filled.map(u64::from)
-    }
-
-    /// Moves bytes of `file` into the pipe, `len` at most.
-    async fn fill(&self, file: &Arc<Descriptor>, offset: u64, len: u64) -> io::Result<u32> {
+    /// The splice is cancelled. The pipe, and what it holds, is closed when that has ended.
+    pub(super) async fn fill(&mut self, file: &Arc<Descriptor>, offset: u64, len: u64) -> io::Result<u64> {
+        debug_assert_eq!(self.held, Some(0), "what is in the pipe is sent first");
         let offset = i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-        let len = self.at_once(len);
+        let len = u32::try_from(len).unwrap_or(u32::MAX).min(self.pipe.capacity);
         let entrance = types::Fd(self.pipe.entrance.as_raw_fd());
         let entry = opcode::Splice::new(types::Fd(file.raw()), offset, entrance, -1, len).build();
         let op = FileOp::new(Loan::Pipe(Rc::clone(&self.pipe)), Some(file));
         // SAFETY: it points to no memory; the file and the pipe are held.
-        let key = self.ring.with(|inner| unsafe { inner.start_file(entry, op) });
-        Working::of(&self.ring, key)?.await.0
+        let working = unsafe { Working::start(&self.ring, entry, op)? };
+        self.held = None;
+        let filled = working.await.0.map(u64::from);
+        self.held = Some(*filled.as_ref().unwrap_or(&0));
+        filled
     }
 
-    /// Moves bytes from the pipe into the socket. The caller has seen its sends idle.
-    async fn drain(&self, socket: Key, len: u32, more: bool) -> io::Result<u32> {
-        let key = self.ring.with(|inner| inner.start_drain(&self.pipe, socket, len, more));
-        Working::of(&self.ring, key)?.await.0
-    }
-
-    fn at_once(&self, len: u64) -> u32 {
-        let capacity = u32::try_from(self.pipe.capacity).unwrap_or(u32::MAX);
-        u32::try_from(len).unwrap_or(u32::MAX).min(capacity)
+    /// Moves bytes from the pipe into a socket that does not block, as many as it takes and one
+    /// call may. The caller has seen its sends idle.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the socket is full; else the socket's own.
+    pub(super) fn drain(&mut self, socket: BorrowedFd<'_>, more: bool) -> io::Result<u64> {
+        let held = self.held();
+        let count = held.min(CALL_BYTES_MAX);
+        let mut flags = SpliceFlags::NONBLOCK;
+        flags.set(SpliceFlags::MORE, more || held > count);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let moved = splice(&self.pipe.exit, None, socket, None, count, flags)? as u64;
+        if moved == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.held = Some(held.saturating_sub(moved));
+        Ok(moved)
     }
 }
 
 impl Drop for Piping {
     fn drop(&mut self) {
+        let empty = self.held == Some(0);
         self.ring.with(|inner| {
             inner.pipes.in_use -= 1;
-            if self.empty && inner.pipes.kept.len() < PIPES_KEPT_MAX {
+            if empty && inner.pipes.kept.len() < PIPES_KEPT_MAX {
                 inner.pipes.kept.push(Rc::clone(&self.pipe));
             }
         });
     }
 }
 
-impl Inner {
-    fn start_drain(&mut self, pipe: &Rc<Pipe>, socket: Key, len: u32, more: bool) -> Option<Key> {
-        let conn = self.conns.get_mut(socket)?;
-        debug_assert!(matches!(conn.sending, Sending::Idle), "one send in hand at a time");
-        let exit = types::Fd(pipe.exit.as_raw_fd());
-        let flags = if more { libc::SPLICE_F_MORE } else { 0 };
-        let entry =
-            opcode::Splice::new(exit, -1, types::Fd(conn.fd.as_raw_fd()), -1, len).flags(flags).build();
-        let mut op = FileOp::new(Loan::Pipe(Rc::clone(pipe)), None);
-        op.conn = Some(socket);
-        // SAFETY: it points to no memory; the pipe is held, and the connection is not closed while
-        // it is `Splicing`.
-        let key = unsafe { self.start_file(entry, op) }?;
-        if let Some(conn) = self.conns.get_mut(socket) {
-            conn.sending = Sending::Splicing;
-        }
-        Some(key)
-    }
-
-    /// A splice into a connection has ended. Does what waited for it.
-    pub(super) fn end_splice(&mut self, key: Key) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        debug_assert!(matches!(conn.sending, Sending::Splicing));
-        conn.sending = Sending::Idle;
-        self.wakes.extend(conn.send_waker.take());
-        if conn.closing {
-            self.close_now(key);
-        } else if let Some(how) = conn.shutdown_after_send.take() {
-            // An error means that the peer was faster.
-            let _gone = self.shutdown(key, how);
-        }
-    }
+/// What moved, and where.
+enum Step {
+    /// To the socket.
+    Sent(u64),
+    /// Into the pipe.
+    Filled(u64),
 }
 
 impl Socket {
     /// Sends `len` bytes of `file` from `offset` on: what is in the page cache from here, the rest
-    /// by a worker. `goes_on` is called each time the socket has taken some. Returns how many were
-    /// sent; fewer if there is no pipe, or the file cannot be sent so.
+    /// by way of a worker. `goes_on` is called each time the socket has taken some. Returns how many
+    /// were sent; fewer if there is no pipe, or the file cannot be sent so.
     ///
     /// # Errors
     /// `UnexpectedEof` if the file ends before; the file's and the socket's own.
@@ -222,24 +181,41 @@ impl Socket {
     ) -> io::Result<u64> {
         rustix::io::ioctl_fionbio(self.fd(), true)?;
         poll_fn(|cx| self.poll_send_idle(cx)).await?;
-        let mut piping = None;
+        let mut piping: Option<Piping> = None;
         let mut sent = 0;
         while sent < len {
-            let at = offset + sent;
-            let count = (len - sent).min(CALL_BYTES_MAX);
-            let here = is_cached(file, at, count);
-            let outcome = if here {
-                send_now(self.fd(), file, at, count).inspect(|_| goes_on())
-            } else {
-                piping = piping.or_else(|| Piping::begin(self.ring()));
-                let Some(piping) = &mut piping else { return Ok(sent) };
-                piping.carry(self, file, at, count, sent + count < len, &goes_on).await
+            let (at, left) = (offset + sent, len - sent);
+            let step = match &mut piping {
+                Some(piping) if piping.held() > 0 => {
+                    piping.drain(self.fd(), left > piping.held()).map(Step::Sent)
+                }
+                _ => {
+                    let count = left.min(CALL_BYTES_MAX);
+                    let place = whereabouts(file, at, count);
+                    if place == Whereabouts::Untold
+                        && left <= LEASE_LARGE as u64
+                        && let Some(lease) = read_now(file, at, left)
+                    {
+                        // The last of it: nothing here sends behind the driver's back any more.
+                        self.send(Chunk::Lease(lease), &goes_on).await?;
+                        return Ok(len);
+                    }
+                    if place == Whereabouts::Cached {
+                        send_now(self.fd(), file, at, count).map(Step::Sent)
+                    } else {
+                        piping = piping.or_else(|| Piping::begin(self.ring()));
+                        let Some(piping) = &mut piping else { return Ok(sent) };
+                        piping.fill(file, at, left).await.map(Step::Filled)
+                    }
+                }
             };
-            match outcome {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => {
+            match step {
+                Ok(Step::Sent(0) | Step::Filled(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(Step::Filled(_)) => {}
+                Ok(Step::Sent(n)) => {
                     sent += n;
-                    if here && sent < len {
+                    goes_on();
+                    if sent < len {
                         yield_now().await;
                     }
                 }
