@@ -6,6 +6,8 @@ pub use corelane_http::{
     app, body, extract, handler, middleware, problem, request, response, router, server,
 };
 #[doc(inline)]
+pub use corelane_middlewares as middlewares;
+#[doc(inline)]
 pub use corelane_runtime as runtime;
 
 /// What most files of an application import: `use corelane::prelude::*;`.

@@ -17,7 +17,11 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("corelane-storage-proto", "storage/proto", &[]),
     ("corelane-storage", "storage", &["corelane-runtime", "corelane-storage-proto"]),
     ("corelane-profiling", "profiling", &["corelane-runtime"]),
-    ("corelane-middlewares", "middlewares", &["corelane-http", "corelane-storage", "corelane-profiling"]),
+    (
+        "corelane-middlewares",
+        "middlewares",
+        &["corelane-runtime", "corelane-http", "corelane-storage", "corelane-profiling"],
+    ),
 ];
 
 fn root() -> &'static Path {

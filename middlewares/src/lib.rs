@@ -1,0 +1,23 @@
+//! Layers that most applications want around their handlers.
+//!
+//! Each is a type with settings that is given to `App::with`, `Group::with` or `MethodRouter::with`. One that is
+//! not used costs nothing, neither time per request nor memory. What a layer keeps it keeps per core, unless its
+//! documentation says otherwise.
+//!
+//! This crate holds no part of the server: what a request, a response and a layer are is told in `corelane-http`.
+//!
+//! ```
+//! use corelane_http::{app::App, request::Request};
+//! use corelane_middlewares::body_limit::BodyLimit;
+//!
+//! # corelane_runtime::block_on(async {
+//! let app = App::new().post("/notes", async |note: String| note).with(BodyLimit::bytes(1024));
+//! let request = Request::builder("POST", "/notes").body("x".repeat(1025)).build();
+//! assert_eq!(app.into_service().call(request).await.status(), 413);
+//! # });
+//! ```
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+pub mod body_limit;

@@ -1,0 +1,5 @@
+//! The layers around real handlers, most of them over a socket.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod body_limit;
+mod support;
