@@ -19,7 +19,7 @@ mod rewrite;
 use std::fmt;
 use std::rc::Rc;
 
-use corelane_http_proto::head::{self, Name, RequestHead, Span};
+use corelane_http_proto::head::{self, Name, RequestHead};
 use corelane_runtime::buf::View;
 use corelane_runtime::net::PeerAddr;
 
@@ -264,21 +264,22 @@ impl Request {
         self.take_body()
     }
 
+    /// What the router looks at, and where it puts the parameters: as spans of the path.
+    #[inline]
+    pub(crate) fn routing_parts(&mut self) -> (&[u8], head::Method, &mut ParamSpans) {
+        let Parts { head, bytes, params, .. } = self.parts_mut();
+        (head.path().of(bytes.as_deref().unwrap_or_default()), head.method(), params)
+    }
+
     /// What the router has found.
     #[inline]
-    pub(crate) fn set_route(&mut self, route: &Rc<Route>, params: &ParamSpans) {
+    pub(crate) fn set_route(&mut self, route: &Rc<Route>) {
         let parts = self.parts_mut();
-        parts.params = *params;
+        parts.params.shift(parts.head.path().start());
         parts.route = Some(Rc::clone(route));
         if let Some(limit) = route.body_limit() {
             parts.body.limit_to(limit);
         }
-    }
-
-    /// Where the path stands in the head.
-    #[inline]
-    pub(crate) fn path_span(&self) -> Span {
-        self.head().path()
     }
 
     pub(crate) fn matched(&self) -> Option<&Rc<Route>> {

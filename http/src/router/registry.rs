@@ -184,7 +184,7 @@ fn table(entries: Vec<Entry>, scopes: &[Scope], states: &Rc<States>) -> Table {
         .flat_map(|entry| &entry.handlers)
         .filter_map(|handler| handler.method.clone())
         .collect();
-    let mut table = Table { routes: Vec::new(), any: None, other: None };
+    let mut table: Option<Table> = None;
     for entry in entries {
         let outer = layers_of(scopes, entry.scope);
         let names: Rc<[Box<str>]> = entry.template.names.into();
@@ -199,16 +199,13 @@ fn table(entries: Vec<Entry>, scopes: &[Scope], states: &Rc<States>) -> Table {
             })
         };
         // Answers of the router itself stand where the first handler of the path stands.
-        table.other.get_or_insert_with(|| route(Rc::new(MethodNotAllowed::new(&methods)), None));
+        let table =
+            table.get_or_insert_with(|| Table::new(route(Rc::new(MethodNotAllowed::new(&methods)), None)));
         for handler in entry.handlers {
-            let built = route(wrap(handler.endpoint, &entry.layers), entry.body_limit);
-            match handler.method {
-                Some(method) => table.routes.push((method, built)),
-                None => table.any = Some(built),
-            }
+            table.insert(handler.method, route(wrap(handler.endpoint, &entry.layers), entry.body_limit));
         }
     }
-    table
+    table.expect("no path is registered without a handler")
 }
 
 /// Layers of a scope and of those around it, the outermost first.

@@ -1,17 +1,25 @@
 //! From a path to what is registered for it.
 //!
-//! A tree of segments. matchit would do the look-up as well; this one is here because parameters come out as
+//! Templates without parameters are looked up by the whole path: where one matches, it is the answer, as text wins over
+//! names at every segment. The others are a tree of segments. matchit would do the look-up as well; this one is here because parameters come out as
 //! spans that the request keeps (matchit gives pairs of borrowed strings, and allocates for the fifth), and because
 //! routes may name the parameter of one place differently: `GET /users/{id}`, `GET /users/{user}/posts`. Patterns in
 //! parameters will be tried here, one after the other. A property test compares the two.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::template::Segment;
 use crate::request::{ParamSpans, span_at};
 
 /// Values by template. `T` is what one template leads to.
 pub(super) struct Tree<T> {
+    /// Templates of text alone, by their path.
+    fixed: HashMap<Box<[u8]>, T, BuildHasherDefault<PathHasher>>,
+    /// Longest of them, in bytes: a longer path need not be hashed.
+    fixed_len_max: usize,
+    /// Templates with parameters.
     root: Node<T>,
 }
 
@@ -51,12 +59,16 @@ fn order(a: &[u8], b: &[u8]) -> Ordering {
 }
 
 impl<T> Tree<T> {
-    pub(super) const fn new() -> Tree<T> {
-        Tree { root: Node::new() }
+    pub(super) fn new() -> Tree<T> {
+        Tree { fixed: HashMap::default(), fixed_len_max: 0, root: Node::new() }
     }
 
     /// The value of a template, made by `default` if the template is new.
     pub(super) fn entry(&mut self, segments: &[Segment], default: impl FnOnce() -> T) -> &mut T {
+        if let Some(path) = fixed_path(segments) {
+            self.fixed_len_max = self.fixed_len_max.max(path.len());
+            return self.fixed.entry(path).or_insert_with(default);
+        }
         let mut node = &mut self.root;
         for segment in segments {
             node = match segment {
@@ -81,27 +93,90 @@ impl<T> Tree<T> {
     ///
     /// Segment by segment, text wins over `{name}`, which wins over `{*rest}`; where that leads nowhere,
     /// the next is tried. A node is visited once at most, so a path costs no more than the tree is large.
+    #[inline]
     pub(super) fn find(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         params.clear();
+        if path.len() <= self.fixed_len_max
+            && let Some(value) = self.fixed.get(path)
+        {
+            return Some(value);
+        }
+        self.find_with_params(path, params)
+    }
+
+    fn find_with_params(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         let (b'/', _) = path.split_first()? else { return None };
         walk(&self.root, path, 1, params)
     }
 
     /// The same tree with other values.
     pub(super) fn map<U>(self, f: &mut impl FnMut(T) -> U) -> Tree<U> {
-        Tree { root: map_node(self.root, f) }
+        Tree {
+            fixed: self.fixed.into_iter().map(|(path, value)| (path, f(value))).collect(),
+            fixed_len_max: self.fixed_len_max,
+            root: map_node(self.root, f),
+        }
     }
 
     /// Every value, in no promised order.
     #[cfg(test)]
     pub(super) fn values(&self) -> Vec<&T> {
-        let mut found = Vec::new();
+        let mut found: Vec<&T> = self.fixed.values().collect();
         let mut open = vec![&self.root];
         while let Some(node) = open.pop() {
             found.extend(node.value.iter().chain(&node.rest));
             open.extend(node.fixed.iter().map(|(_, child)| child).chain(node.param.as_deref()));
         }
         found
+    }
+}
+
+/// The path that a template of text alone stands for.
+fn fixed_path(segments: &[Segment]) -> Option<Box<[u8]>> {
+    let mut path = Vec::new();
+    for segment in segments {
+        let Segment::Static(text) = segment else { return None };
+        path.push(b'/');
+        path.extend_from_slice(text.as_bytes());
+    }
+    Some(path.into())
+}
+
+/// Hashes a path, eight bytes at a step.
+///
+/// Not one that withstands an attacker: the keys of the table are the application's, so that no peer can make them
+/// collide, and a look-up costs no more than the keys it is compared with.
+#[derive(Default)]
+struct PathHasher(u64);
+
+impl Hasher for PathHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        /// An odd number of random bits (the golden ratio), so that each bit of a word reaches the high half.
+        const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            let word = u64::from_le_bytes(word.try_into().expect("a chunk of eight"));
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(MIX);
+        }
+        // The last eight bytes, some of them again, or all of a short path.
+        let rest = match bytes.last_chunk() {
+            Some(last) => u64::from_le_bytes(*last),
+            None => bytes.iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte)),
+        };
+        self.0 = (self.0.rotate_left(5) ^ rest).wrapping_mul(MIX);
+    }
+
+    /// The length of a path says little about it.
+    #[inline]
+    fn write_usize(&mut self, len: usize) {
+        self.0 ^= len as u64;
+    }
+
+    /// The table takes its place from the low bits and a tag from the high ones; a product is best in the middle.
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
     }
 }
 
@@ -226,13 +301,16 @@ mod tests {
 
     #[test]
     fn many_children_are_all_found() {
-        let templates: Vec<&'static str> =
-            (0..200).map(|n| &*Box::leak(format!("/{}", n * n * 7).into_boxed_str())).collect();
-        for count in [1, 8, 9, 200] {
-            let tree = tree(&templates[..count]);
-            for (at, template) in templates.iter().enumerate() {
-                let want = (at < count).then_some((*template, vec![]));
-                assert_eq!(find(&tree, template), want, "{template} of {count}");
+        for (why, tail, params) in [("looked up whole", "", vec![]), ("walked to", "/{tail}", vec!["{tail}"])]
+        {
+            let templates: Vec<&'static str> =
+                (0..200).map(|n| &*Box::leak(format!("/{}{tail}", n * n * 7).into_boxed_str())).collect();
+            for count in [1, 8, 9, 200] {
+                let tree = tree(&templates[..count]);
+                for (at, template) in templates.iter().enumerate() {
+                    let want = (at < count).then_some((*template, params.clone()));
+                    assert_eq!(find(&tree, template), want, "{why}: {template} of {count}");
+                }
             }
         }
     }
