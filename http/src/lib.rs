@@ -46,3 +46,4 @@ pub mod respond;
 pub mod response;
 pub mod router;
 pub mod server;
+pub mod testing;

@@ -141,6 +141,10 @@ pub(super) struct End {
 }
 
 impl End {
+    pub(super) fn of(ends: Ends) -> End {
+        End { ends }
+    }
+
     pub(super) fn ends(&self) -> Ends {
         self.ends.clone()
     }
