@@ -230,7 +230,8 @@ impl Socket {
         local_addr(self.fd())
     }
 
-    fn fd(&self) -> BorrowedFd<'_> {
+    /// The descriptor.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Socket::Ring(socket) => socket.fd(),
             Socket::Monoio(socket) => socket.fd(),

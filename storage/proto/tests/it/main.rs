@@ -1,0 +1,4 @@
+//! The protocols from outside: tables, cuts, properties, and other people's decoders.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod resp;
