@@ -3,7 +3,7 @@
 
 #[doc(inline)]
 pub use corelane_http::{
-    app, body, extract, handler, middleware, problem, request, response, router, server, testing,
+    app, body, cookie, extract, handler, middleware, problem, request, response, router, server, testing,
 };
 #[doc(inline)]
 pub use corelane_middlewares as middlewares;

@@ -37,6 +37,7 @@
 pub mod app;
 pub mod body;
 mod conn;
+pub mod cookie;
 pub mod extract;
 pub mod handler;
 pub mod middleware;

@@ -34,6 +34,7 @@
 //! ```
 
 mod deadline;
+mod scope;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -46,6 +47,7 @@ use crate::respond::IntoResponse;
 use crate::response::Response;
 
 pub use deadline::Deadline;
+pub use scope::{Lent, Place, lend};
 
 /// A layer around handlers. See the [module](self).
 ///
