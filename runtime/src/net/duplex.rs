@@ -35,8 +35,10 @@ use crate::buf::{LEASE_SMALL, Lease};
 pub fn duplex(capacity: usize) -> (Stream, Stream) {
     assert!(capacity > 0, "a pair without capacity can send nothing");
     let (there, back) = (Pipe::new(capacity), Pipe::new(capacity));
-    let left = End { ends: Ends { inward: Rc::clone(&back), outward: Rc::clone(&there) } };
-    let right = End { ends: Ends { inward: there, outward: back } };
+    let end = |inward: &Rc<Pipe>, outward: &Rc<Pipe>| End {
+        ends: Ends { inward: Rc::clone(inward), outward: Rc::clone(outward), streams: Rc::new(Cell::new(1)) },
+    };
+    let (left, right) = (end(&back, &there), end(&there, &back));
     (Stream::memory(left), Stream::memory(right))
 }
 
@@ -122,9 +124,19 @@ fn wake(waiter: &RefCell<Option<Waker>>) {
 pub(super) struct Ends {
     inward: Rc<Pipe>,
     outward: Rc<Pipe>,
+    /// Streams on this side: one, or the two halves of one.
+    streams: Rc<Cell<u8>>,
 }
 
 impl Ends {
+    /// A stream of this side is dropped. The last one ends both directions.
+    pub(super) fn leave(&self) {
+        self.streams.set(self.streams.get() - 1);
+        if self.streams.get() == 0 {
+            self.shutdown(Shutdown::Both);
+        }
+    }
+
     pub(super) fn shutdown(&self, how: Shutdown) {
         if how != Shutdown::Write {
             self.inward.end(&self.inward.recv_ended);
@@ -147,6 +159,12 @@ impl End {
 
     pub(super) fn ends(&self) -> Ends {
         self.ends.clone()
+    }
+
+    /// The same end once more, for a stream in two halves.
+    pub(super) fn twin(&self) -> End {
+        self.ends.streams.set(self.ends.streams.get() + 1);
+        End { ends: self.ends() }
     }
 
     pub(super) async fn recv(&mut self) -> io::Result<Lease> {

@@ -32,6 +32,7 @@
 mod duplex;
 mod listener;
 mod send_file;
+mod split;
 mod state;
 mod stream;
 
@@ -40,6 +41,7 @@ use std::net::SocketAddr;
 
 pub use self::duplex::duplex;
 pub use self::listener::{ListenOptions, TcpListener, UnixListener, listen_std};
+pub use self::split::{RecvHalf, SendHalf};
 pub use self::state::CloseHandle;
 pub use self::stream::Stream;
 

@@ -72,6 +72,10 @@ impl SocketState {
         self.recv_expired.get()
     }
 
+    pub(super) fn stall(&self) -> Option<Duration> {
+        self.stall.get()
+    }
+
     pub(super) fn set_stall(&self, stall: Option<Duration>) {
         self.stall.set(stall);
     }
@@ -147,7 +151,7 @@ impl SocketState {
         let link = match &self.reach {
             Reach::Socket(link) => link.take(),
             Reach::Memory(ends) => {
-                ends.shutdown(Shutdown::Both);
+                ends.leave();
                 None
             }
         };

@@ -17,6 +17,7 @@ mod pressure;
 mod send_file;
 mod sharded;
 mod signal;
+mod split;
 mod stats;
 mod stress;
 mod support;

@@ -236,13 +236,21 @@ impl Inner {
             self.spare_headers.push(header);
         }
         self.retired.push(Retired::Payload(flight.payload));
+        self.send_ended(key);
+    }
+
+    /// A connection has nothing more in hand to send. Does what waited for that.
+    pub(super) fn send_ended(&mut self, key: Key) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         self.wakes.extend(conn.send_waker.take());
-        if conn.closing {
-            self.close_now(key);
-        } else if let Some(how) = conn.shutdown_after_send.take() {
-            // An error means that the peer was faster.
+        let closing = conn.closing;
+        if let Some(how) = conn.shutdown_after_send.take() {
+            // Before a close as well: the socket may live on in the other half of a split stream. An
+            // error means that the peer was faster.
             let _gone = self.shutdown(key, how);
+        }
+        if closing {
+            self.close_now(key);
         }
     }
 }
