@@ -128,6 +128,13 @@ impl Body {
         self.limit = bytes;
     }
 
+    /// Lowers the limit to `bytes`, if it is higher: what an extractor does that has a limit of its own.
+    pub(crate) fn lower_limit(&mut self, bytes: u64) {
+        if bytes < self.left {
+            self.limit_to(bytes);
+        }
+    }
+
     /// The same with the limit of `other`, unless it has one of its own.
     pub(crate) fn with_limit_of(mut self, other: &Body) -> Body {
         if self.limit == u64::MAX {

@@ -70,6 +70,11 @@ impl<H: HeaderField> FromRequest for Header<H> {
         }
         H::decode(values).map(Header).ok_or(HeaderRejection { name: H::NAME, absent: false })
     }
+
+    /// The request does not have the field: `Option<Header<H>>` is `None` for that, and rejects a malformed one.
+    fn is_absent(rejection: &HeaderRejection) -> bool {
+        rejection.absent
+    }
 }
 
 /// Why a field could not be taken.

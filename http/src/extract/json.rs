@@ -8,6 +8,8 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::FromRequest;
+use super::limits::{JsonLimits, limits};
+use super::media_type::is_json;
 use crate::body::BodyError;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -16,8 +18,8 @@ use crate::response::Response;
 
 /// A value as JSON: from the body of a request, or for that of a response.
 ///
-/// Taken from a request it wants `content-type: application/json`, or a type that ends in `+json`. The body is read up to
-/// the route's limit. As a response it is written into a buffer of the core: no heap is used.
+/// Taken from a request it wants `content-type: application/json`, or a type that ends in `+json`. [`JsonLimits`]
+/// bounds it, and serde_json its depth (128). As a response it is written into a buffer of the core: no heap is used.
 ///
 /// ```
 /// use corelane_http::extract::Json;
@@ -54,25 +56,25 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Rejection = JsonRejection;
 
     async fn from_request(request: &mut Request) -> Result<Self, JsonRejection> {
-        if !request.known_header(Name::ContentType).is_some_and(is_json) {
-            return Err(Kind::NotJson.into());
+        let content_type = request.known_header(Name::ContentType);
+        if !content_type.is_some_and(is_json) {
+            let absent = content_type.is_none() && request.body().is_empty();
+            return Err(Kind::NotJson { absent }.into());
         }
-        let body = request.take_body().collect().await.map_err(Kind::Body)?;
+        let JsonLimits { bytes_max } = limits(request);
+        let mut body = request.take_body();
+        body.lower_limit(bytes_max);
+        let body = body.collect().await.map_err(|error| Kind::Body { error, bytes_max })?;
         match serde_json::from_slice(&body) {
             Ok(value) => Ok(Json(value)),
             Err(error) => Err(explain::<T>(&body, error).into()),
         }
     }
-}
 
-/// `application/json`, `application/anything+json`, with or without parameters (RFC 8259 §11, RFC 6839 §3.1).
-fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let Some((kind, subtype)) = essence.split_at_checked(b"application/".len()) else { return false };
-    let suffix = subtype.len().checked_sub(b"+json".len()).map(|at| &subtype[at..]);
-    kind.eq_ignore_ascii_case(b"application/")
-        && (subtype.eq_ignore_ascii_case(b"json")
-            || suffix.is_some_and(|end| end.eq_ignore_ascii_case(b"+json")))
+    /// Neither a body nor a type.
+    fn is_absent(rejection: &JsonRejection) -> bool {
+        matches!(*rejection.kind, Kind::NotJson { absent: true })
+    }
 }
 
 /// Parses once more to find where in the document the wrong value is. Only bodies that failed pay for it.
@@ -97,8 +99,8 @@ pub struct JsonRejection {
 
 #[derive(Debug)]
 enum Kind {
-    NotJson,
-    Body(BodyError),
+    NotJson { absent: bool },
+    Body { error: BodyError, bytes_max: u64 },
     Syntax(serde_json::Error),
     Data { path: Box<str>, error: serde_json::Error },
 }
@@ -114,8 +116,8 @@ impl JsonRejection {
     /// body that could not be read.
     pub fn status(&self) -> StatusCode {
         match &*self.kind {
-            Kind::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Kind::Body(error) => error.status(),
+            Kind::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::Body { error, .. } => error.status(),
             Kind::Syntax(_) => StatusCode::BAD_REQUEST,
             Kind::Data { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         }
@@ -125,8 +127,8 @@ impl JsonRejection {
 impl fmt::Display for JsonRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.kind {
-            Kind::NotJson => f.write_str("the content type is not that of JSON"),
-            Kind::Body(_) => f.write_str("the body could not be read"),
+            Kind::NotJson { .. } => f.write_str("the content type is not that of JSON"),
+            Kind::Body { .. } => f.write_str("the body could not be read"),
             Kind::Syntax(_) => f.write_str("the body is not JSON"),
             Kind::Data { path, .. } => write!(f, "the JSON has another shape than wanted at `{path}`"),
         }
@@ -136,8 +138,8 @@ impl fmt::Display for JsonRejection {
 impl std::error::Error for JsonRejection {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.kind {
-            Kind::NotJson => None,
-            Kind::Body(error) => Some(error),
+            Kind::NotJson { .. } => None,
+            Kind::Body { error, .. } => Some(error),
             Kind::Syntax(error) | Kind::Data { error, .. } => Some(error),
         }
     }
@@ -147,8 +149,11 @@ impl IntoResponse for JsonRejection {
     fn into_response(self) -> Response {
         let status = self.status();
         let problem = match *self.kind {
-            Kind::Body(error) => return error.into_response(),
-            Kind::NotJson => {
+            Kind::Body { error, bytes_max } if error.limit() == Some(bytes_max) => Problem::new(status)
+                .detail(format!("The JSON is longer than {bytes_max} bytes."))
+                .with("limit_bytes", bytes_max),
+            Kind::Body { error, .. } => return error.into_response(),
+            Kind::NotJson { .. } => {
                 Problem::new(status).detail("This route takes a body with `content-type: application/json`.")
             }
             Kind::Syntax(error) => Problem::new(status)
@@ -160,29 +165,5 @@ impl IntoResponse for JsonRejection {
                 .with("path", String::from(path)),
         };
         problem.into_response()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_json;
-
-    #[test]
-    fn types_that_are_json() {
-        for (content_type, want) in [
-            ("application/json", true),
-            ("Application/JSON; charset=utf-8", true),
-            ("application/problem+json", true),
-            ("application/vnd.api+json;v=1", true),
-            ("application/json ; a=b", true),
-            ("application/jsonx", false),
-            ("application/", false),
-            ("application/+json", true),
-            ("text/json", false),
-            ("text/plain", false),
-            ("", false),
-        ] {
-            assert_eq!(is_json(content_type.as_bytes()), want, "{content_type}");
-        }
     }
 }

@@ -6,12 +6,15 @@
 //! | [`Query<T>`] | the query | 400 |
 //! | [`Header<H>`] | one typed field | 400 |
 //! | [`Json<T>`] | the body, as JSON | 400, 413, 415, 422 |
+//! | [`Form<T>`] | the body, as a form; the query of a `GET` | 400, 413, 415, 422 |
 //! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `String` | the whole body | 400, 413 |
 //! | [`Body`](crate::body::Body) | the body, to be read chunk by chunk | 500 if taken |
 //! | [`State<T>`] | a value of the core's application | at start |
 //! | [`Peer`], [`Method`](http::Method), [`Version`](http::Version) | what they say | |
 //! | [`Request`] | everything that is left | |
-//! | `Option<T>`, `Result<T, E>` | what `T` takes | |
+//! | [`Extension<T>`], [`RequestId`] | what a middleware has attached | 500 |
+//! | `Option<T>` | what `T` takes, if it is there | as `T` |
+//! | `Result<T, E>` | what `T` takes, or its rejection | |
 //!
 //! Extractors run in the order of the arguments. The body can be taken once; a second taker is answered with 500
 //! and a line in the log. [`Request`] by value takes everything, so it goes last.
@@ -45,10 +48,15 @@
 //! # });
 //! ```
 
+mod extension;
+mod form;
 mod header;
 mod json;
+mod limits;
+mod media_type;
 mod path;
 mod query;
+mod request_id;
 mod state;
 mod whole;
 
@@ -57,12 +65,16 @@ use std::any::TypeId;
 use crate::request::Request;
 use crate::respond::IntoResponse;
 
+pub use extension::{Extension, ExtensionRejection};
+pub use form::{Form, FormRejection};
 pub use header::{
     Accept, AcceptLanguage, Authorization, ContentType, Header, HeaderField, HeaderRejection, UserAgent,
 };
 pub use json::{Json, JsonRejection};
+pub use limits::{FormLimits, JsonLimits};
 pub use path::{Path, PathRejection};
 pub use query::{Query, QueryRejection};
+pub use request_id::{REQUEST_ID_LEN_MAX, RequestId};
 pub use state::State;
 pub use whole::{Peer, TextRejection};
 
@@ -72,8 +84,8 @@ pub(crate) use state::States;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a request",
     label = "does not implement `FromRequest`",
-    note = "take JSON with `Json<{Self}>`, the query with `Query<{Self}>`, the path's parameters with `Path<{Self}>`, \
-            a value given to `App::state` with `State<{Self}>`",
+    note = "take JSON with `Json<{Self}>`, a form with `Form<{Self}>`, the query with `Query<{Self}>`, the path's parameters with `Path<{Self}>`, \
+            a value given to `App::state` with `State<{Self}>`, one that a middleware attached with `Extension<{Self}>`",
     note = "or implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
@@ -86,18 +98,30 @@ pub trait FromRequest: Sized {
     /// What to answer instead of running the handler.
     fn from_request(request: &mut Request) -> impl Future<Output = Result<Self, Self::Rejection>>;
 
+    /// True if it was rejected because the request has nothing of the kind, not because what it has is wrong:
+    /// `Option<Self>` is `None` then. Nothing counts as absent unless an extractor says so.
+    fn is_absent(rejection: &Self::Rejection) -> bool {
+        let _ = rejection;
+        false
+    }
+
     /// Tells what this needs from the application: checked when that is built. Most need nothing.
     fn needs(needs: &mut Needs) {
         let _ = needs;
     }
 }
 
-/// `None` instead of a rejection. A body that was begun is lost all the same.
+/// `None` where there is nothing to take, by [`FromRequest::is_absent`]. What is there and wrong is rejected: a
+/// malformed `authorization` does not become a request without one. `Result<T, T::Rejection>` takes that too.
 impl<T: FromRequest> FromRequest for Option<T> {
-    type Rejection = std::convert::Infallible;
+    type Rejection = T::Rejection;
 
     async fn from_request(request: &mut Request) -> Result<Self, Self::Rejection> {
-        Ok(T::from_request(request).await.ok())
+        match T::from_request(request).await {
+            Ok(value) => Ok(Some(value)),
+            Err(rejection) if T::is_absent(&rejection) => Ok(None),
+            Err(rejection) => Err(rejection),
+        }
     }
 
     fn needs(needs: &mut Needs) {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
+use serde_html_form::de::Error as FieldError;
 
 use super::FromRequest;
 use crate::problem::Problem;
@@ -54,20 +55,30 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
     async fn from_request(request: &mut Request) -> Result<Self, QueryRejection> {
         let query = request.query().unwrap_or_default();
-        serde_html_form::from_str(query).map(Query).map_err(|error| explain::<T>(query, error))
+        serde_html_form::from_str(query).map(Query).map_err(|error| {
+            let (field, error) = explain::<T>(query.as_bytes(), error);
+            QueryRejection { field, error, absent: request.query().is_none() }
+        })
+    }
+
+    /// No query at all.
+    fn is_absent(rejection: &QueryRejection) -> bool {
+        rejection.absent
     }
 }
 
-/// Parses once more to find which field it is. Only queries that failed pay for it.
+/// Parses once more to find which field it is. Only what failed pays for it.
 #[cold]
-fn explain<T: DeserializeOwned>(query: &str, error: serde_html_form::de::Error) -> QueryRejection {
-    let deserializer = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+pub(super) fn explain<T: DeserializeOwned>(
+    fields: &[u8],
+    error: FieldError,
+) -> (Option<Box<str>>, FieldError) {
+    let deserializer = serde_html_form::Deserializer::from_bytes(fields);
     match serde_path_to_error::deserialize::<_, T>(deserializer) {
         Err(found) if found.path().iter().next().is_some() => {
-            let field = Some(found.path().to_string().into());
-            QueryRejection { field, error: found.into_inner() }
+            (Some(found.path().to_string().into()), found.into_inner())
         }
-        _ => QueryRejection { field: None, error },
+        _ => (None, error),
     }
 }
 
@@ -75,7 +86,8 @@ fn explain<T: DeserializeOwned>(query: &str, error: serde_html_form::de::Error) 
 #[derive(Debug)]
 pub struct QueryRejection {
     field: Option<Box<str>>,
-    error: serde_html_form::de::Error,
+    error: FieldError,
+    absent: bool,
 }
 
 impl QueryRejection {

@@ -54,6 +54,10 @@ impl<T: 'static> FromRequest for State<T> {
         })
     }
 
+    fn is_absent(_: &Problem) -> bool {
+        true
+    }
+
     fn needs(needs: &mut Needs) {
         needs.state::<T>();
     }
@@ -87,7 +91,7 @@ impl States {
         self.values.iter().any(|(found, _)| *found == id)
     }
 
-    fn get<T: 'static>(&self) -> Option<Rc<T>> {
+    pub(super) fn get<T: 'static>(&self) -> Option<Rc<T>> {
         let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
         Rc::clone(value).downcast().ok()
     }

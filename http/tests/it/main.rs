@@ -14,6 +14,7 @@ fn driver() -> DriverChoice {
 }
 
 mod extract;
+mod forms;
 mod middleware;
 mod problem;
 mod properties;
