@@ -65,13 +65,21 @@ pub struct Checker {
     template: Vec<u8>,
     /// Where the value of `Date` lies in the template: the bytes that may differ.
     date: std::ops::Range<usize>,
+    /// An answer is the template and nothing else.
+    raw: bool,
 }
 
 impl Checker {
     /// A checker that wants `body`; with `None`, bodies as long as the first one.
     #[must_use]
     pub fn new(body: Option<Vec<u8>>) -> Self {
-        Self { body, template: Vec::new(), date: 0..0 }
+        Self { body, template: Vec::new(), date: 0..0, raw: false }
+    }
+
+    /// A checker that wants the bytes of `answer` each time, whatever they are.
+    #[must_use]
+    pub fn raw(answer: Vec<u8>) -> Self {
+        Self { body: None, template: answer, date: 0..0, raw: true }
     }
 
     /// Checks the whole answers at the front of `input`.
@@ -104,6 +112,9 @@ impl Checker {
 
     /// Parses the answer at the front of `input` and keeps it as the template. `None`: more bytes are needed.
     fn parse(&mut self, input: &[u8]) -> Result<Option<usize>, Mismatch> {
+        if self.raw {
+            return if self.template.starts_with(input) { Ok(None) } else { Err(Mismatch::Body) };
+        }
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut response = httparse::Response::new(&mut fields);
         let head = match response.parse(input) {
@@ -167,6 +178,15 @@ mod tests {
             let second = checker.take(&input[first.bytes..]).unwrap();
             assert_eq!((first.answers + second.answers, first.bytes + second.bytes), (4, input.len()));
         }
+    }
+
+    #[test]
+    fn raw_answers_are_compared_byte_by_byte() {
+        let mut checker = Checker::raw(b"abc".to_vec());
+        assert_eq!(checker.take(b"abcab"), Ok(Taken { answers: 1, bytes: 3 }));
+        assert_eq!(checker.take(b"ab"), Ok(Taken { answers: 0, bytes: 0 }));
+        assert_eq!(checker.take(b"abcabd"), Err(Mismatch::Body));
+        assert_eq!(checker.take(b"x"), Err(Mismatch::Body));
     }
 
     #[test]

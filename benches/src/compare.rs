@@ -64,7 +64,7 @@ pub struct Options {
     /// Servers to compare.
     #[arg(long = "subjects", value_delimiter = ',', default_value = "corelane")]
     pub subjects: Vec<Subject>,
-    /// Servers to compare them with: floor, axum, actix, ntex, xitca, may, corelane:DRIVER, NAME=PATH.
+    /// Servers to compare them with: floor, bare, axum, actix, ntex, xitca, may, corelane:DRIVER, runtime:DRIVER, NAME=PATH.
     #[arg(long, value_delimiter = ',', default_value = "floor,axum,actix,ntex,xitca,may")]
     pub against: Vec<Subject>,
     /// What makes the load.
@@ -102,7 +102,7 @@ pub struct ServerResult {
     pub cpu_us: Spread,
     /// The part in user space, added up over all rounds: it is sampled, and one round is too short.
     pub user_us: f64,
-    /// `cpu_us` over the floor's.
+    /// `cpu_us` over the floor's, or the bare epoll program's where there is no floor.
     pub of_floor: Option<Spread>,
     /// `cpu_us` over that of the peer with the lowest median.
     pub of_best_peer: Option<Spread>,
@@ -203,8 +203,7 @@ fn measure(options: &Options, subject: &Subject, cores: (usize, usize)) -> io::R
     let server = subject.start(options.scenario, cores.0)?;
     let load = load::Options {
         address: server.address(),
-        path: options.scenario.path().to_owned(),
-        body: Some(subject.body(options.scenario).to_owned()),
+        ask: subject.ask(options.scenario),
         connections: options.connections,
         pipeline: options.pipeline,
         rate: options.rate,
@@ -260,7 +259,10 @@ pub fn results(runs: &[Run]) -> Vec<ServerResult> {
                 errors: outcomes.iter().map(|outcome| outcome.errors.total()).sum(),
                 cpu_us: Spread::of(&cpu(name))?,
                 user_us: user_us_per_request(&outcomes),
-                of_floor: Spread::of_ratios(&cpu(name), &cpu("floor")),
+                of_floor: Spread::of_ratios(
+                    &cpu(name),
+                    &cpu(if names.contains(&"floor") { "floor" } else { "bare" }),
+                ),
                 of_best_peer: best_peer.and_then(|best| Spread::of_ratios(&cpu(name), &cpu(best))),
                 requests_per_second: spread(Outcome::requests_per_second)?,
                 core_busy: spread(|outcome| server_cpu(outcome).on_core.as_secs_f64() / outcome.seconds)?,

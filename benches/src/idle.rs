@@ -108,7 +108,7 @@ pub fn run(options: &Options) -> io::Result<Record> {
 fn measure(subject: &Subject, connections: usize) -> io::Result<ServerResult> {
     let scenario = Scenario::Plaintext;
     let server = subject.start(scenario, host::two_cores()?.0)?;
-    let checker = Checker::new(Some(subject.body(scenario).as_bytes().to_vec()));
+    let checker = subject.ask(scenario).checker();
     let request = request(scenario.path());
     drop(open(server.address(), WARM_UP_CONNECTIONS, &request, &checker, &ProgressBar::hidden())?);
     let before = settled(server.id())?;

@@ -10,11 +10,12 @@
 //! cargo run --release -p corelane-benches -- load --address 127.0.0.1:8080 --rate 20000
 //! ```
 //!
-//! The floor is a program of its own (`src/bin/floor`), the peers are a workspace of their own (`peers/`).
+//! The floor and the bare epoll program are programs of their own (`src/bin`), the peers are a workspace of their own (`peers/`).
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod answer;
+pub mod ask;
 pub mod compare;
 pub mod host;
 pub mod idle;

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::answer::Checker;
+use crate::ask::Ask;
 use crate::host;
 
 /// Longest time a server may take to answer its first request.
@@ -25,21 +26,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `command` pinned to `core` and waits until it answers `GET path` on `address` with `body`.
+    /// Starts `command` pinned to `core` and waits until it answers what is asked on `address`.
     ///
     /// # Errors
     /// If the program does not start, ends by itself, or has not answered rightly within 10 s.
-    pub fn start(
-        command: &mut Command,
-        address: SocketAddr,
-        core: usize,
-        path: &str,
-        body: &str,
-    ) -> io::Result<Self> {
+    pub fn start(command: &mut Command, address: SocketAddr, core: usize, what: &Ask) -> io::Result<Self> {
         let mut server = Self { child: host::spawn_pinned(command, core)?, address };
         let deadline = Instant::now() + START_MAX;
         loop {
-            match ask(address, path, body) {
+            match ask(address, what) {
                 Ok(()) => return Ok(server),
                 Err(error) if Instant::now() > deadline || !server.is_running() => return Err(error),
                 Err(_) => thread::sleep(Duration::from_millis(20)),
@@ -73,10 +68,10 @@ impl Drop for Server {
     }
 }
 
-/// The request all load is made of.
+/// The request most load is made of.
 #[must_use]
 pub fn request(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+    Ask::get(path, None).request()
 }
 
 /// Sends `batch`, which holds `count` requests, over `stream` and reads their answers.
@@ -106,10 +101,10 @@ pub fn exchange(stream: &mut TcpStream, batch: &[u8], checker: &mut Checker, cou
     }
 }
 
-fn ask(address: SocketAddr, path: &str, body: &str) -> io::Result<()> {
+fn ask(address: SocketAddr, what: &Ask) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    exchange(&mut stream, &request(path), &mut Checker::new(Some(body.as_bytes().to_vec())), 1)
+    exchange(&mut stream, &what.request(), &mut what.checker(), 1)
 }
 
 /// A loopback port nobody listens on now. Another process could take it before the server does; then the start fails.

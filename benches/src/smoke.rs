@@ -41,6 +41,13 @@ pub fn run(no_build: bool) -> io::Result<()> {
         base.clone(),
         Options { scenario: Scenario::Json, no_build: true, ..base.clone() },
         Options { pipeline: 16, no_build: true, ..base.clone() },
+        Options { scenario: Scenario::Echo, against: vec![Subject::Bare], ..base.clone() },
+        Options {
+            scenario: Scenario::EchoRaw,
+            subjects: vec![Subject::Runtime(None)],
+            against: vec![Subject::Bare],
+            ..base.clone()
+        },
         Options { rate: Some(5_000.0), no_build: true, ..base },
     ] {
         let record = compare::run(&options)?;

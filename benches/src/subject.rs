@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
+use crate::ask::Ask;
 use crate::machine::root;
 use crate::server::{self, Server};
 
@@ -27,7 +28,14 @@ pub enum Scenario {
     Plaintext,
     /// An object of one member, serialised for each request.
     Json,
+    /// 64 KiB sent and sent back, as bodies.
+    Echo,
+    /// The same without HTTP.
+    EchoRaw,
 }
+
+/// Bytes sent and sent back.
+const ECHO_BYTES: usize = 64 * 1024;
 
 impl Scenario {
     /// The route, the same in every server.
@@ -36,15 +44,17 @@ impl Scenario {
         match self {
             Self::Plaintext => "/plaintext",
             Self::Json => "/json",
+            Self::Echo | Self::EchoRaw => "/echo",
         }
     }
 
-    /// The body that answers it.
+    /// The body that answers it, if it is not what was sent.
     #[must_use]
-    pub const fn body(self) -> &'static str {
+    pub const fn body(self) -> Option<&'static str> {
         match self {
-            Self::Plaintext => "Hello, World!",
-            Self::Json => r#"{"message":"Hello, World!"}"#,
+            Self::Plaintext => Some("Hello, World!"),
+            Self::Json => Some(r#"{"message":"Hello, World!"}"#),
+            Self::Echo | Self::EchoRaw => None,
         }
     }
 
@@ -54,6 +64,8 @@ impl Scenario {
         match self {
             Self::Plaintext => "plaintext",
             Self::Json => "json",
+            Self::Echo => "echo",
+            Self::EchoRaw => "echo-raw",
         }
     }
 }
@@ -63,6 +75,10 @@ impl Scenario {
 pub enum Subject {
     /// The floor program, which answers the plaintext constant to everything.
     Floor,
+    /// The epoll program, which echoes and knows nothing else.
+    Bare,
+    /// The echo example of our runtime, on a driver of its choice or the named one.
+    Runtime(Option<String>),
     /// One of the frameworks in `benches/peers`.
     Peer(Peer),
     /// Our own example server, on a driver of its choice or the named one.
@@ -103,7 +119,7 @@ pub struct UnknownSubject;
 
 impl fmt::Display for UnknownSubject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("not one of floor, axum, actix, ntex, xitca, may, corelane, corelane:DRIVER, NAME=PATH")
+        out.write_str("not one of floor, bare, axum, actix, ntex, xitca, may, corelane, corelane:DRIVER, runtime, runtime:DRIVER, NAME=PATH")
     }
 }
 
@@ -118,8 +134,11 @@ impl FromStr for Subject {
         }
         match text.split_once(':') {
             Some(("corelane", driver)) => Ok(Self::Corelane(Some(driver.to_owned()))),
+            Some(("runtime", driver)) => Ok(Self::Runtime(Some(driver.to_owned()))),
             Some(_) => Err(UnknownSubject),
             None if text == "floor" => Ok(Self::Floor),
+            None if text == "bare" => Ok(Self::Bare),
+            None if text == "runtime" => Ok(Self::Runtime(None)),
             None if text == "corelane" => Ok(Self::Corelane(None)),
             None => {
                 Peer::ALL.into_iter().find(|peer| peer.name() == text).map(Self::Peer).ok_or(UnknownSubject)
@@ -134,6 +153,9 @@ impl Subject {
     pub fn name(&self) -> String {
         match self {
             Self::Floor => "floor".to_owned(),
+            Self::Bare => "bare".to_owned(),
+            Self::Runtime(None) => "runtime".to_owned(),
+            Self::Runtime(Some(driver)) => format!("runtime:{driver}"),
             Self::Peer(peer) => peer.name().to_owned(),
             Self::Corelane(None) => "corelane".to_owned(),
             Self::Corelane(Some(driver)) => format!("corelane:{driver}"),
@@ -147,10 +169,12 @@ impl Subject {
         matches!(self, Self::Peer(_))
     }
 
-    /// The body it answers to `scenario`.
+    /// What it is asked in `scenario`, and what it must answer.
     #[must_use]
-    pub fn body(&self, scenario: Scenario) -> &'static str {
-        if *self == Self::Floor { Scenario::Plaintext.body() } else { scenario.body() }
+    pub fn ask(&self, scenario: Scenario) -> Ask {
+        let body = if *self == Self::Floor { Scenario::Plaintext.body() } else { scenario.body() };
+        let upload = matches!(scenario, Scenario::Echo | Scenario::EchoRaw).then_some(ECHO_BYTES);
+        Ask { upload, raw: scenario == Scenario::EchoRaw, ..Ask::get(scenario.path(), body) }
     }
 
     /// The arguments of the cargo command that builds it; `None` for a program that is given built. Peers are built
@@ -158,6 +182,8 @@ impl Subject {
     fn recipe(&self) -> io::Result<Option<Vec<String>>> {
         let (arguments, target): (&[&str], _) = match self {
             Self::Floor => (&["-p", "corelane-benches", "--bin", "floor"], target_folder()?),
+            Self::Bare => (&["-p", "corelane-benches", "--bin", "bare"], target_folder()?),
+            Self::Runtime(_) => (&["-p", "corelane-runtime", "--example", "echo"], target_folder()?),
             Self::Corelane(_) => (&["-p", "corelane", "--example", "showcase"], target_folder()?),
             Self::Peer(_) => {
                 (&["--locked", "--manifest-path", "benches/peers/Cargo.toml"], target_folder()?.join("peers"))
@@ -173,6 +199,8 @@ impl Subject {
     fn program(&self) -> io::Result<PathBuf> {
         Ok(match self {
             Self::Floor => target_folder()?.join("release/floor"),
+            Self::Bare => target_folder()?.join("release/bare"),
+            Self::Runtime(_) => target_folder()?.join("release/examples/echo"),
             Self::Corelane(_) => target_folder()?.join("release/examples/showcase"),
             Self::Peer(peer) => target_folder()?.join(format!("peers/release/peer-{}", peer.name())),
             Self::Program(_, path) => path.clone(),
@@ -189,14 +217,17 @@ impl Subject {
         let log = target_folder()?.join(format!("{}.log", self.name().replace(':', "-")));
         let mut command = Command::new(&program);
         command.arg("--listen").arg(address.to_string());
-        if let Self::Corelane(driver) = self {
+        if let Self::Corelane(_) = self {
             command.args(["--cores", "1"]);
-            if let Some(driver) = driver {
-                command.args(["--driver", driver]);
-            }
+        }
+        if let Self::Corelane(Some(driver)) | Self::Runtime(Some(driver)) = self {
+            command.args(["--driver", driver]);
+        }
+        if *self == Self::Bare && scenario == Scenario::EchoRaw {
+            command.arg("--raw");
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
-        Server::start(&mut command, address, core, scenario.path(), self.body(scenario)).map_err(|error| {
+        Server::start(&mut command, address, core, &self.ask(scenario)).map_err(|error| {
             let said = fs::read_to_string(&log).unwrap_or_default();
             io::Error::new(error.kind(), format!("{} ({}): {error}\n{said}", self.name(), program.display()))
         })
@@ -235,7 +266,19 @@ mod tests {
 
     #[test]
     fn names_go_both_ways() {
-        for name in ["floor", "axum", "actix", "ntex", "xitca", "may", "corelane", "corelane:uring"] {
+        for name in [
+            "floor",
+            "bare",
+            "axum",
+            "actix",
+            "ntex",
+            "xitca",
+            "may",
+            "corelane",
+            "corelane:uring",
+            "runtime",
+            "runtime:ring",
+        ] {
             assert_eq!(name.parse::<Subject>().unwrap().name(), name);
         }
         let base: Subject = "base=/tmp/showcase".parse().unwrap();

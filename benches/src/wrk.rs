@@ -39,14 +39,17 @@ end
 /// Runs wrk once for the warm-up and once for the window.
 ///
 /// # Errors
-/// If wrk is not installed, fails, or the server's process is gone.
+/// If wrk is not installed, fails, the server's process is gone, or the scenario has bodies to send.
 pub fn run(options: &Options) -> io::Result<Outcome> {
+    if options.ask.upload.is_some() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "wrk checks no bodies: leave out --load wrk"));
+    }
     let script = std::env::temp_dir().join(format!("corelane-benches-{}.lua", std::process::id()));
     std::fs::write(&script, SCRIPT)?;
     let go = |seconds: u64| {
         let mut command = Command::new("wrk");
         command.arg("-t1").arg(format!("-c{}", options.connections)).arg(format!("-d{seconds}"));
-        command.arg("-s").arg(&script).arg(format!("http://{}{}", options.address, options.path));
+        command.arg("-s").arg(&script).arg(format!("http://{}{}", options.address, options.ask.path));
         command.arg("--").arg(options.pipeline.to_string()).stdout(Stdio::piped());
         let output =
             host::spawn_pinned(&mut command, options.core.unwrap_or_default())?.wait_with_output()?;

@@ -63,8 +63,7 @@ impl Client {
     pub(super) async fn connect(options: &Options) -> Result<Self, Fault> {
         let connected = time::timeout(options.timeout, Stream::connect(options.address)).await;
         let stream = connected.ok().and_then(Result::ok).ok_or(Fault::Connect)?;
-        let body = options.body.as_ref().map(|body| body.as_bytes().to_vec());
-        Ok(Self { stream, checker: Checker::new(body), cut: Vec::new(), timeout: options.timeout })
+        Ok(Self { stream, checker: options.ask.checker(), cut: Vec::new(), timeout: options.timeout })
     }
 
     /// Sends `batch`, which holds `count` requests, and receives their answers. `answered` is told how many came with

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ask::Ask;
 use crate::host;
 use crate::latency::Summary;
 use crate::process::CpuTime;
@@ -37,12 +38,9 @@ pub struct Options {
     /// Server to load.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub address: SocketAddr,
-    /// Path to ask for.
-    #[arg(long, default_value = "/plaintext")]
-    pub path: String,
-    /// Body every answer must have; without it, all must be as long as the first.
-    #[arg(long)]
-    pub body: Option<String>,
+    /// What to send, and what to expect.
+    #[command(flatten)]
+    pub ask: Ask,
     /// Open connections.
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
@@ -76,8 +74,6 @@ impl Options {
         let seconds = |duration: Duration| duration.as_secs_f64().to_string();
         let given = [
             ("--address", Some(self.address.to_string())),
-            ("--path", Some(self.path.clone())),
-            ("--body", self.body.clone()),
             ("--connections", Some(self.connections.to_string())),
             ("--pipeline", Some(self.pipeline.to_string())),
             ("--rate", self.rate.map(|rate| rate.to_string())),
@@ -87,7 +83,8 @@ impl Options {
             ("--core", self.core.map(|core| core.to_string())),
             ("--pid", self.pid.map(|pid| pid.to_string())),
         ];
-        given.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+        let given = given.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten();
+        given.chain(self.ask.to_arguments()).collect()
     }
 }
 
@@ -237,8 +234,8 @@ mod tests {
 
     #[test]
     fn options_go_through_a_command_line() {
-        let line = "load --address 127.0.0.1:81 --path /json --body {} --connections 3 --pipeline 2 --rate 10.5 \
-            --seconds 0.5 --warmup 0.25 --timeout 1 --core 1 --pid 7";
+        let line = "load --address 127.0.0.1:81 --connections 3 --pipeline 2 --rate 10.5 \
+            --seconds 0.5 --warmup 0.25 --timeout 1 --core 1 --pid 7 --path /json --body {} --upload 5 --raw";
         let options = Command::parse_from(line.split_whitespace()).options;
         assert_eq!(options.to_arguments(), line.split_whitespace().skip(1).collect::<Vec<_>>());
     }

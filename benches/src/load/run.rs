@@ -12,7 +12,6 @@ use super::client::{Client, Fault};
 use super::{Errors, Options, Outcome, ServerUse};
 use crate::latency::Latencies;
 use crate::process::{CpuTime, resident_bytes};
-use crate::server::request;
 
 /// Between two attempts of a connection that failed, so that a dead server is not hammered.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
@@ -48,7 +47,7 @@ impl Shared {
         Self {
             options: options.clone(),
             // One allocation for the life of the process, which makes one run.
-            batch: request(&options.path).repeat(options.pipeline).leak(),
+            batch: options.ask.request().repeat(options.pipeline).leak(),
             phase: Cell::new(Phase::WarmUp),
             connected: Cell::new(0),
             answers: Cell::new(0),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use corelane_benches::answer::Checker;
+use corelane_benches::ask::Ask;
 use corelane_benches::host::cores;
 use corelane_benches::server::{Server, exchange, free_address, request};
 
@@ -15,7 +16,7 @@ fn floor() -> Server {
     let address = free_address().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_floor"));
     command.arg("--listen").arg(address.to_string()).stdin(Stdio::null());
-    Server::start(&mut command, address, cores().unwrap()[0], "/plaintext", BODY).unwrap()
+    Server::start(&mut command, address, cores().unwrap()[0], &Ask::get("/plaintext", Some(BODY))).unwrap()
 }
 
 fn connect(server: &Server) -> TcpStream {

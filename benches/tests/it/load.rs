@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use corelane_benches::ask::Ask;
 use corelane_benches::load::{Errors, Options, Outcome, run};
 
 use crate::server::{right, serve};
@@ -14,8 +15,7 @@ use crate::server::{right, serve};
 fn options(address: SocketAddr) -> Options {
     Options {
         address,
-        path: "/".to_owned(),
-        body: Some("hi".to_owned()),
+        ask: Ask::get("/", Some("hi")),
         connections: 4,
         pipeline: 1,
         rate: None,

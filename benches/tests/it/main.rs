@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alloc;
+mod bare;
 mod floor;
 mod load;
 mod server;
