@@ -1,6 +1,9 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "config")]
+#[doc(inline)]
+pub use corelane_http::config;
 #[doc(inline)]
 pub use corelane_http::{
     app, body, cookie, extract, handler, middleware, problem, request, response, router, server, testing,

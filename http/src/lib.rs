@@ -36,6 +36,8 @@
 
 pub mod app;
 pub mod body;
+#[cfg(feature = "config")]
+pub mod config;
 mod conn;
 pub mod cookie;
 pub mod extract;

@@ -43,6 +43,8 @@ pub struct Server {
     cores: Option<usize>,
     driver: DriverChoice,
     limits: Limits,
+    /// What SIGHUP calls; it ends the server as the other signals do if there is nothing.
+    hangup: Option<Box<dyn FnMut() + Send>>,
 }
 
 impl Server {
@@ -54,7 +56,7 @@ impl Server {
             .to_socket_addrs()
             .map_err(ServerError::address)
             .and_then(|mut found| found.next().ok_or_else(ServerError::no_address));
-        Server { address, cores: None, driver: DriverChoice::Auto, limits: Limits::default() }
+        Server { address, cores: None, driver: DriverChoice::Auto, limits: Limits::default(), hangup: None }
     }
 
     /// How many cores serve; every core the process may run on if not given.
@@ -72,6 +74,13 @@ impl Server {
     /// Bounds and timeouts.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.limits = limits;
+        self
+    }
+
+    /// What [`Server::run`] calls when the process gets SIGHUP, on a thread that is no core: to read the configuration
+    /// anew, to reopen a log. Without it SIGHUP stops the server as SIGTERM does.
+    pub fn on_hangup(mut self, call: impl FnMut() + Send + 'static) -> Server {
+        self.hangup = Some(Box::new(call));
         self
     }
 
@@ -110,10 +119,15 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn run(self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<(), ServerError> {
+    pub fn run(mut self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<(), ServerError> {
         let signals = Signals::block().map_err(ServerError::runtime)?;
+        let hangup = self.hangup.take();
         let Running { runtime, drain_timeout, .. } = self.start(factory)?;
-        signal::drain_on_signal(runtime, signals, drain_timeout).map_err(ServerError::runtime)
+        match hangup {
+            Some(call) => signal::drain_on_signal_but_hangup(runtime, signals, drain_timeout, call),
+            None => signal::drain_on_signal(runtime, signals, drain_timeout),
+        }
+        .map_err(ServerError::runtime)
     }
 }
 

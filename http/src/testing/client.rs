@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use corelane_runtime::net::{Stream, duplex};
+use corelane_runtime::net::{RecvHalf, SendHalf, Stream, duplex};
 use http::Method;
 
 use super::jar::Jar;
@@ -144,25 +144,18 @@ impl TestClient {
         }
     }
 
-    /// A new connection, and a second handle to send on while the first receives.
-    pub(super) fn open(&self) -> io::Result<(Stream, Stream)> {
+    /// A new connection, in halves: a response may begin before its request has ended.
+    pub(super) async fn open(&self) -> io::Result<(RecvHalf, SendHalf)> {
         match &self.place {
             Place::Memory { service, limits, core } => {
-                let (shared, registry) =
-                    core.get_or_init(|| (Shared::new(service.clone(), limits.clone()), Registry::new()));
+                let make = || (Shared::new(service.clone(), limits.clone()), Registry::new());
+                let (shared, registry) = core.get_or_init(make);
                 let (near, far) = duplex(DUPLEX_BYTES);
                 let ticket = registry.enter(far.close_handle(), false);
                 drop(corelane_runtime::spawn(conn::serve(far, shared.clone(), ticket)));
-                let twin = near.memory_twin().ok_or(io::ErrorKind::Unsupported)?;
-                Ok((near, twin))
+                near.split()
             }
-            Place::Socket(address) => {
-                // Blocks, for as long as the kernel takes to queue a connection to a local port.
-                let socket = std::net::TcpStream::connect_timeout(address, self.patience)?;
-                socket.set_nodelay(true)?;
-                let twin = socket.try_clone()?;
-                Ok((Stream::from_std(socket)?, Stream::from_std(twin)?))
-            }
+            Place::Socket(address) => Stream::connect(*address).await?.split(),
         }
     }
 }

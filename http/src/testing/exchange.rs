@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use corelane_http_proto::chunked::{self, ChunkLimits, Decoder, Step};
 use corelane_http_proto::encode::{ConnectionField, Framing, RequestStart};
 use corelane_http_proto::head::{self, HeadLimits, ResponseFraming, ResponseHead};
-use corelane_runtime::net::{Shutdown, Stream};
+use corelane_runtime::net::{RecvHalf, SendHalf, Shutdown};
 use corelane_runtime::time;
 use http::{Method, StatusCode};
 
@@ -27,10 +27,10 @@ pub(super) struct Outgoing<'r> {
 
 /// A connection with a response on it.
 pub(super) struct Exchange {
-    stream: Stream,
-    /// Sends the request's body meanwhile; gives the handle it sends on back, whose end would end the connection.
-    sending: Option<Pin<Box<dyn Future<Output = Stream>>>>,
-    sent: Option<Stream>,
+    receive: RecvHalf,
+    /// Sends the request meanwhile; gives its half back, whose end would end the connection.
+    sending: Option<Pin<Box<dyn Future<Output = SendHalf>>>>,
+    sent: Option<SendHalf>,
     /// Received and not consumed.
     input: Vec<u8>,
     rest: Rest,
@@ -58,14 +58,15 @@ impl Exchange {
             Ok(head) => head,
             Err(error) => panic!("{what}: the request cannot be sent: {error}"),
         };
-        let opened = client.open();
-        let (stream, twin) = match opened {
-            Ok(both) => both,
-            Err(error) => panic!("{what}: no connection: {error}"),
+        let opened = time::timeout(client.patience, client.open()).await;
+        let (receive, sender) = match opened {
+            Ok(Ok(halves)) => halves,
+            Ok(Err(error)) => panic!("{what}: no connection: {error}"),
+            Err(_) => panic!("{what}: no connection within {:?}", client.patience),
         };
         let mut exchange = Exchange {
-            stream,
-            sending: Some(Box::pin(send(twin, head, request.body))),
+            receive,
+            sending: Some(Box::pin(send(sender, head, request.body))),
             sent: None,
             input: Vec::new(),
             rest: Rest::Nothing,
@@ -161,9 +162,9 @@ impl Exchange {
 
     /// Receives, and sends meanwhile. False at the end of the connection.
     async fn more(&mut self) -> bool {
-        let Exchange { stream, sending, sent, patience, .. } = self;
+        let Exchange { receive, sending, sent, patience, .. } = self;
         let received = {
-            let mut receive = pin!(stream.recv());
+            let mut receive = pin!(receive.recv());
             let both = poll_fn(|cx| {
                 if let Some(under_way) = sending
                     && let std::task::Poll::Ready(handle) = under_way.as_mut().poll(cx)
@@ -189,8 +190,11 @@ impl Exchange {
     }
 
     /// The connection of an upgraded response, and what has come on it already.
-    pub(super) fn into_stream(self) -> (Stream, Vec<u8>) {
-        (self.sent.unwrap_or(self.stream), self.input)
+    pub(super) fn into_halves(self) -> (RecvHalf, SendHalf, Vec<u8>) {
+        match self.sent {
+            Some(sent) => (self.receive, sent, self.input),
+            None => self.fail("the connection was upgraded before all of the request was sent"),
+        }
     }
 
     pub(super) fn fail(&self, reason: impl std::fmt::Display) -> ! {
@@ -230,7 +234,7 @@ fn encode(request: &Outgoing<'_>) -> Result<Vec<u8>, corelane_http_proto::encode
 
 /// Sends head and body. What fails here shows in the response, or in its absence: a server may answer and close
 /// before it has read all.
-async fn send(mut stream: Stream, head: Vec<u8>, mut body: Body) -> Stream {
+async fn send(mut stream: SendHalf, head: Vec<u8>, mut body: Body) -> SendHalf {
     let is_chunked = body.len().is_none();
     if stream.send(head).await.is_err() {
         return stream;

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelane_runtime::net::Stream;
+use corelane_runtime::net::{RecvHalf, SendHalf};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
@@ -248,9 +248,9 @@ impl TestStream {
     /// # Panics
     /// If the status is not 101.
     #[track_caller]
-    pub fn upgraded(self) -> (Stream, Vec<u8>) {
+    pub fn upgraded(self) -> (RecvHalf, SendHalf, Vec<u8>) {
         assert!(self.status() == 101, "the connection is not upgraded: the status is {}", self.status());
-        self.exchange.into_stream()
+        self.exchange.into_halves()
     }
 }
 

@@ -254,9 +254,9 @@ fn an_upgraded_connection_is_handed_over() {
         };
         let client = TestClient::new(app());
         let stream = client.get("/up").header("upgrade", "test").send_streaming().await;
-        let (mut stream, mut seen) = stream.upgraded();
+        let (mut receive, _send, mut seen) = stream.upgraded();
         while seen.len() < 2 {
-            seen.extend_from_slice(&stream.recv().await.unwrap());
+            seen.extend_from_slice(&receive.recv().await.unwrap());
         }
         assert_eq!(seen, b"hi");
     });

@@ -153,10 +153,6 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn of(ends: Ends) -> End {
-        End { ends }
-    }
-
     pub(super) fn ends(&self) -> Ends {
         self.ends.clone()
     }

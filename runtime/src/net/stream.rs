@@ -316,15 +316,6 @@ impl Stream {
         .await;
     }
 
-    /// A second handle on one end of a [`duplex`](super::duplex), so that one sends while the other receives. Dropping
-    /// either ends the connection. `None` for a socket, which has `TcpStream::try_clone`.
-    pub fn memory_twin(&self) -> Option<Stream> {
-        match &self.state.reach {
-            Reach::Memory(ends) => Some(Stream::memory(End::of(ends.clone()))),
-            Reach::Socket(_) => None,
-        }
-    }
-
     /// A handle that can shut this stream down from another task of this core.
     pub fn close_handle(&self) -> CloseHandle {
         CloseHandle { state: Rc::clone(&self.state) }

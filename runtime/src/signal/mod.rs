@@ -25,6 +25,7 @@ mod tests;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ pub enum Signal {
     /// SIGINT: Ctrl-C.
     Interrupt,
     /// SIGHUP: the terminal has gone. A program that reloads its configuration on it waits for
-    /// signals itself, instead of calling [`drain_on_signal`].
+    /// signals itself, or calls [`drain_on_signal_but_hangup`].
     Hangup,
 }
 
@@ -166,10 +167,43 @@ impl Interrupter {
 /// # Errors
 /// What [`Runtime::join`] says, or that the thread could not be started.
 pub fn drain_on_signal(runtime: Runtime, signals: Signals, grace: Duration) -> io::Result<()> {
+    drain_or(runtime, signals, grace, None::<fn()>)
+}
+
+/// As [`drain_on_signal`], but SIGHUP calls `hangup`, on the thread that waits for signals, as often as it
+/// comes until the runtime drains; a panic in it is told in the log. After that SIGHUP counts as the others.
+///
+/// # Errors
+/// As [`drain_on_signal`].
+pub fn drain_on_signal_but_hangup(
+    runtime: Runtime,
+    signals: Signals,
+    grace: Duration,
+    hangup: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
+    drain_or(runtime, signals, grace, Some(hangup))
+}
+
+fn drain_or(
+    runtime: Runtime,
+    signals: Signals,
+    grace: Duration,
+    mut hangup: Option<impl FnMut() + Send + 'static>,
+) -> io::Result<()> {
     let interrupter = signals.interrupter();
     let handle = runtime.handle();
     let waiter = thread::Builder::new().name("corelane-signal".into()).spawn(move || {
-        if let Some(signal) = signals.wait()? {
+        let first = loop {
+            match (signals.wait()?, &mut hangup) {
+                (Some(Signal::Hangup), Some(hangup)) => {
+                    if catch_unwind(AssertUnwindSafe(hangup)).is_err() {
+                        tracing::error!("what SIGHUP calls has panicked; the server goes on");
+                    }
+                }
+                (signal, _) => break signal,
+            }
+        };
+        if let Some(signal) = first {
             tracing::info!(%signal, ?grace, "draining; a second signal ends at once");
             handle.shutdown(grace);
             if let Some(signal) = signals.wait()? {
