@@ -21,3 +21,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod body_limit;
+pub mod flash;
+pub mod session;
+mod vary;

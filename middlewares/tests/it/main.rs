@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod body_limit;
+mod flash;
+mod session;
+mod session_cookie;
 mod support;

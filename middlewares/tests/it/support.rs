@@ -110,3 +110,47 @@ impl Answer {
         self.fields.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
     }
 }
+
+/// Keeps cookies as a browser does; each request goes over a connection of its own.
+#[derive(Clone, Default)]
+pub(crate) struct Browser {
+    cookies: Vec<(String, String)>,
+}
+
+impl Browser {
+    pub(crate) fn new() -> Browser {
+        Browser::default()
+    }
+
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn get(&mut self, site: &Site, target: &str) -> Answer {
+        self.send(site, "GET", target)
+    }
+
+    pub(crate) fn post(&mut self, site: &Site, target: &str) -> Answer {
+        self.send(site, "POST", target)
+    }
+
+    pub(crate) fn send(&mut self, site: &Site, method: &str, target: &str) -> Answer {
+        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let header = pairs.join("; ");
+        let fields = [("cookie", &*header)];
+        let answer = site.send(method, target, if header.is_empty() { &[] } else { &fields }, "");
+        for (_, line) in answer.fields.iter().filter(|(name, _)| name == "set-cookie") {
+            let (name, value) = pair(line);
+            self.cookies.retain(|(found, _)| *found != name);
+            if !line.contains("; Max-Age=0;") && !line.ends_with("; Max-Age=0") {
+                self.cookies.push((name, value));
+            }
+        }
+        answer
+    }
+}
+
+fn pair(line: &str) -> (String, String) {
+    let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+    (name.to_owned(), value.to_owned())
+}
