@@ -55,7 +55,7 @@ impl ConfigError {
         ConfigError { problems }
     }
 
-    /// All that is wrong, files before the environment before overrides, each in its own order.
+    /// All that is wrong: `[server]` first, then `[app]`, then what the check has found.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
