@@ -41,6 +41,7 @@ pub mod config;
 mod conn;
 pub mod cookie;
 pub mod extract;
+pub mod files;
 pub mod handler;
 pub mod middleware;
 pub mod problem;

@@ -26,7 +26,9 @@ pub use http::StatusCode;
 pub use upgrade::Upgraded;
 
 pub use crate::body::Body;
-pub use crate::respond::{Html, IntoResponse};
+pub use crate::respond::{
+    CacheControl, Created, Disposition, Html, IntoResponse, NoContent, NotLocal, Redirect, ResponsePart,
+};
 
 pub(crate) use upgrade::OnUpgrade;
 

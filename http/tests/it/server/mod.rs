@@ -5,6 +5,7 @@ mod bounds;
 mod deadlines;
 mod endings;
 mod faults;
+mod files;
 mod handover;
 mod lifecycle;
 mod persistence;
