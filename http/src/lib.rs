@@ -44,6 +44,7 @@ pub mod extract;
 pub mod files;
 pub mod handler;
 pub mod middleware;
+pub mod multipart;
 pub mod problem;
 pub mod request;
 pub mod respond;

@@ -371,7 +371,7 @@ impl From<String> for Body {
     }
 }
 
-fn into_bytes(chunk: Chunk) -> Bytes {
+pub(crate) fn into_bytes(chunk: Chunk) -> Bytes {
     match chunk {
         Chunk::Bytes(bytes) => bytes,
         Chunk::Static(bytes) => Bytes::from_static(bytes),

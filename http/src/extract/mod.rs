@@ -7,6 +7,7 @@
 //! | [`Header<H>`] | one typed field | 400 |
 //! | [`Json<T>`] | the body, as JSON | 400, 413, 415, 422 |
 //! | [`Form<T>`] | the body, as a form; the query of a `GET` | 400, 413, 415, 422 |
+//! | [`Multipart`](crate::multipart::Multipart), [`MultipartForm<T>`](crate::multipart::MultipartForm) | the body, as parts | 400, 413, 415, 422, 507 |
 //! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `String` | the whole body | 400, 413 |
 //! | [`Body`](crate::body::Body) | the body, to be read chunk by chunk | 500 if taken |
 //! | [`State<T>`] | a value of the core's application | at start |
@@ -78,6 +79,8 @@ pub use request_id::{REQUEST_ID_LEN_MAX, RequestId};
 pub use state::State;
 pub use whole::{Peer, TextRejection};
 
+pub(crate) use form::form_fields;
+pub(crate) use limits::limits;
 pub(crate) use state::States;
 
 /// Something that can be taken from a request. The [module](self) lists what there is, and shows how to add one.

@@ -91,7 +91,7 @@ impl States {
         self.values.iter().any(|(found, _)| *found == id)
     }
 
-    pub(super) fn get<T: 'static>(&self) -> Option<Rc<T>> {
+    pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
         let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
         Rc::clone(value).downcast().ok()
     }

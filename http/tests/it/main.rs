@@ -21,3 +21,4 @@ mod properties;
 mod respond;
 mod routing;
 mod server;
+mod uploads;

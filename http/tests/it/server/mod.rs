@@ -13,6 +13,7 @@ mod random;
 mod strictness;
 mod timeouts;
 mod upgrade;
+mod uploads;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
