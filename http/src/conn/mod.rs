@@ -9,7 +9,6 @@
 
 mod answer;
 mod drive;
-mod file;
 mod input;
 mod output;
 mod turn;

@@ -7,4 +7,3 @@ mod conn;
 mod date;
 mod encode;
 mod head;
-mod multipart;

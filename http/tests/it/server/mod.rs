@@ -5,7 +5,6 @@ mod bounds;
 mod deadlines;
 mod endings;
 mod faults;
-mod files;
 mod handover;
 mod lifecycle;
 mod persistence;
@@ -13,7 +12,6 @@ mod random;
 mod strictness;
 mod timeouts;
 mod upgrade;
-mod uploads;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
