@@ -20,7 +20,14 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+pub mod access_log;
+pub mod basic_auth;
 pub mod body_limit;
+pub mod cors;
 pub mod flash;
+pub mod method_override;
+pub mod panic_page;
+pub mod request_id;
 pub mod session;
+pub mod trailing_slash;
 mod vary;

@@ -7,6 +7,7 @@
 //! - [`head`]: heads of requests and responses, as spans of the input. [`name`] and [`method`] are what a head's
 //!   parts are called, [`framing`] says how long the body is, [`scan`] is what makes it fast.
 //! - [`chunked`]: the chunked coding, with trailers.
+//! - [`multipart`]: `multipart/form-data`, parsed and encoded.
 //! - [`conn`]: the server's side of a connection, from one request to the next.
 //! - [`encode`] and [`mod@date`]: heads as bytes out.
 //!
@@ -26,6 +27,7 @@ pub mod encode;
 pub mod framing;
 pub mod head;
 pub mod method;
+pub mod multipart;
 pub mod name;
 #[allow(unsafe_code, reason = "vector instructions; each block says what makes it sound")]
 pub mod scan;

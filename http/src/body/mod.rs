@@ -22,6 +22,7 @@
 //! ```
 
 mod error;
+mod file;
 mod pipe;
 mod source;
 
@@ -29,13 +30,16 @@ use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use corelane_runtime::buf::{Chunk, Lease, View};
+use corelane_runtime::fs::File;
 use futures_core::Stream;
 
 pub use error::BodyError;
+pub(crate) use file::{FileBody, Part};
 pub(crate) use pipe::{Demand, Feed};
 
 /// Longest request body taken unless the server or the route says otherwise, in bytes (2 MiB).
@@ -66,6 +70,8 @@ enum Kind {
     /// Read from the connection; the length if it was declared and nothing has been read.
     Pull(pipe::Pull, Option<u64>),
     Source(source::Source),
+    /// Boxed: a response without one stays small.
+    File(Box<FileBody>),
     /// Given to somebody else.
     Taken,
 }
@@ -105,6 +111,32 @@ impl Body {
         E: Into<Box<dyn Error>> + 'static,
     {
         Body::of(Kind::Source(source::from_fn(make)))
+    }
+
+    /// `len` bytes of a file from `offset` on, both in bytes.
+    ///
+    /// The server has the kernel send them, so that they do not pass through memory of the process, however long the
+    /// range is. A file that turns out to be shorter closes the connection, as its length was promised. Who reads the
+    /// body instead, as a middleware may, gets chunks of at most 64 KiB.
+    ///
+    /// [`NamedFile`](crate::files::NamedFile) makes whole responses of files.
+    pub fn file(file: impl Into<Rc<File>>, offset: u64, len: u64) -> Body {
+        Body::file_parts(FileBody::new(file.into(), [Part::Range { offset, len }]))
+    }
+
+    pub(crate) fn file_parts(parts: FileBody) -> Body {
+        if parts.len() == 0 { Body::empty() } else { Body::of(Kind::File(Box::new(parts))) }
+    }
+
+    /// The parts of a file, if that is what the body consists of: for the connection, which has the kernel send them.
+    pub(crate) fn take_file(&mut self) -> Option<FileBody> {
+        match std::mem::replace(&mut self.kind, Kind::Empty) {
+            Kind::File(parts) => Some(*parts),
+            other => {
+                self.kind = other;
+                None
+            }
+        }
     }
 
     /// A body that the connection feeds, `len` bytes if that is declared, with the default limit.
@@ -150,6 +182,7 @@ impl Body {
             Kind::Empty | Kind::Taken => Some(0),
             Kind::Full(chunk) => Some(chunk.len() as u64),
             Kind::Pull(_, len) => *len,
+            Kind::File(parts) => Some(parts.len()),
             Kind::Source(_) => None,
         }
     }
@@ -206,6 +239,7 @@ impl Body {
                     chunk
                 }
                 Kind::Source(source) => ready!(source.as_mut().poll_next(cx)),
+                Kind::File(parts) => ready!(parts.poll_chunk(cx)),
             };
             let polled = match polled {
                 Some(Ok(chunk)) if chunk.is_empty() => continue,
@@ -296,6 +330,7 @@ impl fmt::Debug for Body {
             Kind::Full(_) => "full",
             Kind::Pull(..) => "pull",
             Kind::Source(_) => "source",
+            Kind::File(_) => "file",
             Kind::Taken => "taken",
         };
         f.debug_struct("Body").field("kind", &kind).field("len", &self.len()).finish()
@@ -336,7 +371,7 @@ impl From<String> for Body {
     }
 }
 
-fn into_bytes(chunk: Chunk) -> Bytes {
+pub(crate) fn into_bytes(chunk: Chunk) -> Bytes {
     match chunk {
         Chunk::Bytes(bytes) => bytes,
         Chunk::Static(bytes) => Bytes::from_static(bytes),

@@ -84,6 +84,11 @@ impl Conn {
         plan: BodyPlan,
         inflow: &mut Option<Inflow>,
     ) -> Result<(), Gone> {
+        if plan == BodyPlan::Plain
+            && let Some(files) = body.take_file()
+        {
+            return self.send_files(files).await;
+        }
         loop {
             let chunk = match self.drive(inflow, |cx| poll_body(&mut body, cx)).await? {
                 Some(Ok(chunk)) => chunk,

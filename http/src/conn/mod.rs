@@ -9,6 +9,7 @@
 
 mod answer;
 mod drive;
+mod file;
 mod input;
 mod output;
 mod turn;

@@ -23,7 +23,7 @@ use crate::response::Response;
 ///
 /// A `Vec` takes a field given several times; what may be absent is an `Option` or has a serde default. Text is UTF-8
 /// or refused, never replaced. [`FormLimits`] bounds it. A form with files is read by
-/// a multipart extractor.
+/// [`multipart`](crate::multipart).
 ///
 /// Rejections name the field: 415 for another type, 413 and 400 over the limits, 400 for text that is not UTF-8, and
 /// 422 for fields that do not fit (400 in a query).
@@ -126,6 +126,12 @@ fn fields<T: DeserializeOwned>(
     })
 }
 
+/// The value of the fields of a body that has limits of its own.
+pub(crate) fn form_fields<T: DeserializeOwned>(text: &[u8]) -> Result<T, FormRejection> {
+    let none = FormLimits { bytes_max: u64::MAX, fields_max: usize::MAX };
+    fields(text, &none, StatusCode::UNPROCESSABLE_ENTITY).map(|Form(value)| value)
+}
+
 /// Why a form is not what the handler takes.
 #[derive(Debug)]
 pub struct FormRejection {
@@ -205,14 +211,14 @@ impl std::error::Error for FormRejection {
     }
 }
 
-impl IntoResponse for FormRejection {
-    fn into_response(self) -> Response {
-        let problem = Problem::new(self.status());
-        let problem = match self.inner.kind {
+impl From<FormRejection> for Problem {
+    fn from(rejection: FormRejection) -> Problem {
+        let problem = Problem::new(rejection.status());
+        match rejection.inner.kind {
             Kind::Body { error, bytes_max } if error.limit() == Some(bytes_max) => problem
                 .detail(format!("The form is longer than {bytes_max} bytes."))
                 .with("limit_bytes", bytes_max),
-            Kind::Body { error, .. } => return error.into_response(),
+            Kind::Body { error, .. } => Problem::from(error),
             Kind::NotForm => problem
                 .detail("This route takes a body with `content-type: application/x-www-form-urlencoded`."),
             Kind::TooManyFields { max } => {
@@ -227,7 +233,12 @@ impl IntoResponse for FormRejection {
             Kind::Misfit { field: None, error, .. } => {
                 problem.detail(format!("The form does not fit: {error}."))
             }
-        };
-        problem.into_response()
+        }
+    }
+}
+
+impl IntoResponse for FormRejection {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
     }
 }

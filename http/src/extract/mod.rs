@@ -7,11 +7,10 @@
 //! | [`Header<H>`] | one typed field | 400 |
 //! | [`Json<T>`] | the body, as JSON | 400, 413, 415, 422 |
 //! | [`Form<T>`] | the body, as a form; the query of a `GET` | 400, 413, 415, 422 |
+//! | [`Multipart`](crate::multipart::Multipart), [`MultipartForm<T>`](crate::multipart::MultipartForm) | the body, as parts | 400, 413, 415, 422, 507 |
 //! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `String` | the whole body | 400, 413 |
 //! | [`Body`](crate::body::Body) | the body, to be read chunk by chunk | 500 if taken |
 //! | [`State<T>`] | a value of the core's application | at start |
-//! | [`Shared<T>`] | a value that all cores share | at start |
-//! | [`UrlFor`](crate::router::UrlFor) | what makes paths of named routes | |
 //! | [`Peer`], [`Method`](http::Method), [`Version`](http::Version) | what they say | |
 //! | [`Request`] | everything that is left | |
 //! | [`Extension<T>`], [`RequestId`] | what a middleware has attached | 500 |
@@ -63,7 +62,6 @@ mod state;
 mod whole;
 
 use std::any::TypeId;
-use std::sync::Arc;
 
 use crate::request::Request;
 use crate::respond::IntoResponse;
@@ -78,9 +76,11 @@ pub use limits::{FormLimits, JsonLimits};
 pub use path::{Path, PathRejection};
 pub use query::{Query, QueryRejection};
 pub use request_id::{REQUEST_ID_LEN_MAX, RequestId};
-pub use state::{Shared, State};
+pub use state::State;
 pub use whole::{Peer, TextRejection};
 
+pub(crate) use form::form_fields;
+pub(crate) use limits::limits;
 pub(crate) use state::States;
 
 /// Something that can be taken from a request. The [module](self) lists what there is, and shows how to add one.
@@ -148,7 +148,7 @@ impl<T: FromRequest> FromRequest for Result<T, T::Rejection> {
 /// What the extractors of one handler need from the application.
 #[derive(Debug)]
 pub struct Needs {
-    states: Vec<(TypeId, &'static str, Giver)>,
+    states: Vec<(TypeId, &'static str)>,
 }
 
 impl Needs {
@@ -158,28 +158,11 @@ impl Needs {
 
     /// A value of this type has to be given with [`App::state`](crate::app::App::state).
     pub fn state<T: 'static>(&mut self) {
-        self.states.push((TypeId::of::<T>(), std::any::type_name::<T>(), Giver::State));
+        self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
     }
 
-    /// A value of this type has to be given with [`App::shared`](crate::app::App::shared).
-    pub fn shared<T: Send + Sync + 'static>(&mut self) {
-        self.states.push((TypeId::of::<Arc<T>>(), std::any::type_name::<T>(), Giver::Shared));
+    /// Name of the first type that is needed and not there.
+    pub(crate) fn missing(&self, states: &States) -> Option<&'static str> {
+        self.states.iter().find(|(id, _)| !states.contains(*id)).map(|(_, name)| *name)
     }
-
-    /// The first that is needed and not there, and what to do about it.
-    pub(crate) fn missing(&self, states: &States) -> Option<String> {
-        let (_, name, giver) = self.states.iter().find(|(id, ..)| !states.contains(*id))?;
-        let (wrapper, method) = match giver {
-            Giver::State => ("State", "state"),
-            Giver::Shared => ("Shared", "shared"),
-        };
-        Some(format!("{wrapper}<{name}>, but the application has none: give it with `App::{method}`"))
-    }
-}
-
-/// What gives a value to the application.
-#[derive(Clone, Copy, Debug)]
-enum Giver {
-    State,
-    Shared,
 }

@@ -12,7 +12,6 @@
 
 mod builder;
 mod extensions;
-mod origin;
 mod params;
 mod parts;
 mod rewrite;

@@ -10,11 +10,14 @@
 //! | [`Problem`] | its own | `application/problem+json` |
 //! | [`StatusCode`] | it | |
 //! | [`Body`], streams through [`Body::stream`] | 200 | |
-//! | `(StatusCode, T)`, `(fields, T)`, `(StatusCode, fields, T)` | the given | as of `T`, unless given |
+//! | [`NamedFile`](crate::files::NamedFile) | 200 | by its name |
+//! | [`Redirect`], [`Created`], [`NoContent`] | 303, 307, 308; 201; 204 | |
+//! | `(part, T)`, `(part, part, T)` and so on, up to six parts | as of `T`, unless given | as of `T`, unless given |
 //! | `Result<T, E>` | of the side it is | |
 //! | `Option<T>` | of `T`, or 404 | |
 //!
-//! Fields are an array of pairs: `[("cache-control", "no-store")]`.
+//! A part is a [`StatusCode`], an array of fields such as `[("x-a", "b")]`, [`CacheControl`], [`Disposition`],
+//! [`Created`], or anything that implements [`ResponsePart`].
 //!
 //! ```
 //! use corelane_http::response::{IntoResponse, StatusCode};
@@ -25,9 +28,12 @@
 //! assert_eq!(response.headers().get("content-type"), Some("text/plain; charset=utf-8"));
 //! ```
 
+mod cache_control;
+mod disposition;
 mod json;
+mod parts;
+mod redirect;
 mod rejections;
-mod tuples;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -39,6 +45,11 @@ use http::StatusCode;
 use crate::body::Body;
 use crate::problem::Problem;
 use crate::response::Response;
+
+pub use cache_control::CacheControl;
+pub use disposition::Disposition;
+pub use parts::ResponsePart;
+pub use redirect::{Created, NoContent, NotLocal, Redirect};
 
 pub(crate) use json::json_response;
 

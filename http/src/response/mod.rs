@@ -26,7 +26,9 @@ pub use http::StatusCode;
 pub use upgrade::Upgraded;
 
 pub use crate::body::Body;
-pub use crate::respond::{Html, IntoResponse};
+pub use crate::respond::{
+    CacheControl, Created, Disposition, Html, IntoResponse, NoContent, NotLocal, Redirect, ResponsePart,
+};
 
 pub(crate) use upgrade::OnUpgrade;
 
@@ -35,7 +37,6 @@ pub struct Response {
     status: StatusCode,
     /// True if the connection is to be closed after this answer.
     close: bool,
-    made_by: Maker,
     headers: Headers,
     body: Body,
     /// Boxed: one answer in a million has it.
@@ -49,7 +50,6 @@ impl Response {
         Response {
             status: StatusCode::OK,
             close: false,
-            made_by: Maker::Anyone,
             headers: Headers::new(),
             body: body.into(),
             upgrade: None,
@@ -153,38 +153,10 @@ impl Response {
         self.close
     }
 
-    /// Says that the body is a problem of the framework's own form, which may be shown in another one.
-    pub(crate) fn with_problem(mut self) -> Response {
-        self.made_by = Maker::Problem;
-        self
-    }
-
-    pub(crate) fn is_problem(&self) -> bool {
-        self.made_by == Maker::Problem
-    }
-
-    /// Says that an error handler has had it.
-    pub(crate) fn settle(&mut self) {
-        self.made_by = Maker::ErrorHandler;
-    }
-
-    pub(crate) fn is_settled(&self) -> bool {
-        self.made_by == Maker::ErrorHandler
-    }
-
     /// Who gets the connection once a 101 is sent.
     pub(crate) fn take_upgrade(&mut self) -> Option<OnUpgrade> {
         self.upgrade.take()
     }
-}
-
-/// Where an answer comes from, as far as it matters to what may still change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Maker {
-    Anyone,
-    /// The body is a [`Problem`](crate::problem::Problem).
-    Problem,
-    ErrorHandler,
 }
 
 impl fmt::Debug for Response {

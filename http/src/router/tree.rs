@@ -4,13 +4,12 @@
 //! names at every segment. The others are a tree of segments. matchit would do the look-up as well; this one is here because parameters come out as
 //! spans that the request keeps (matchit gives pairs of borrowed strings, and allocates for the fifth), and because
 //! routes may name the parameter of one place differently: `GET /users/{id}`, `GET /users/{user}/posts`. Patterns in
-//! parameters are tried here, one after the other. A property test compares the two.
+//! parameters will be tried here, one after the other. A property test compares the two.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::pattern::Pattern;
 use super::template::Segment;
 use crate::request::{ParamSpans, span_at};
 
@@ -27,8 +26,6 @@ pub(super) struct Tree<T> {
 struct Node<T> {
     /// Sorted by [`order`].
     fixed: Vec<(Box<str>, Node<T>)>,
-    /// In order of registration.
-    patterns: Vec<(Pattern, Node<T>)>,
     param: Option<Box<Node<T>>>,
     /// For the templates that end here.
     value: Option<T>,
@@ -38,7 +35,7 @@ struct Node<T> {
 
 impl<T> Node<T> {
     const fn new() -> Node<T> {
-        Node { fixed: Vec::new(), patterns: Vec::new(), param: None, value: None, rest: None }
+        Node { fixed: Vec::new(), param: None, value: None, rest: None }
     }
 
     /// The child of this text. A few are looked at one after the other, as their lengths alone tell most apart;
@@ -85,14 +82,6 @@ impl<T> Tree<T> {
                     };
                     &mut node.fixed[at].1
                 }
-                Segment::Pattern(pattern) => {
-                    let found = node.patterns.iter().position(|(found, _)| found == pattern);
-                    let at = found.unwrap_or_else(|| {
-                        node.patterns.push((pattern.clone(), Node::new()));
-                        node.patterns.len() - 1
-                    });
-                    &mut node.patterns[at].1
-                }
                 Segment::Param => node.param.get_or_insert_with(|| Box::new(Node::new())),
                 Segment::Rest => return node.rest.get_or_insert_with(default),
             };
@@ -102,8 +91,8 @@ impl<T> Tree<T> {
 
     /// The value for a path, and its parameters as spans of the path.
     ///
-    /// Segment by segment, text wins over `{name:regex}`, which wins over `{name}`, which wins over `{*rest}`; where
-    /// that leads nowhere, the next is tried. Of several patterns that match, the one that was registered first wins. A node is visited once at most, so a path costs no more than the tree is large.
+    /// Segment by segment, text wins over `{name}`, which wins over `{*rest}`; where that leads nowhere,
+    /// the next is tried. A node is visited once at most, so a path costs no more than the tree is large.
     #[inline]
     pub(super) fn find(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         params.clear();
@@ -117,22 +106,7 @@ impl<T> Tree<T> {
 
     fn find_with_params(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         let (b'/', _) = path.split_first()? else { return None };
-        walk(&self.root, path, 1, params, &|_| true)
-    }
-
-    /// The same for values that pass: one that does not counts as if it were not there.
-    pub(super) fn find_where(
-        &self,
-        path: &[u8],
-        params: &mut ParamSpans,
-        passes: &impl Fn(&T) -> bool,
-    ) -> Option<&T> {
-        params.clear();
-        if let Some(value) = self.fixed.get(path).filter(|value| passes(value)) {
-            return Some(value);
-        }
-        let (b'/', _) = path.split_first()? else { return None };
-        walk(&self.root, path, 1, params, passes)
+        walk(&self.root, path, 1, params)
     }
 
     /// The same tree with other values.
@@ -151,8 +125,7 @@ impl<T> Tree<T> {
         let mut open = vec![&self.root];
         while let Some(node) = open.pop() {
             found.extend(node.value.iter().chain(&node.rest));
-            open.extend(node.fixed.iter().map(|(_, child)| child));
-            open.extend(node.patterns.iter().map(|(_, child)| child).chain(node.param.as_deref()));
+            open.extend(node.fixed.iter().map(|(_, child)| child).chain(node.param.as_deref()));
         }
         found
     }
@@ -212,40 +185,32 @@ fn map_node<T, U>(node: Node<T>, f: &mut impl FnMut(T) -> U) -> Node<U> {
         value: node.value.map(&mut *f),
         rest: node.rest.map(&mut *f),
         param: node.param.map(|child| Box::new(map_node(*child, f))),
-        patterns: node.patterns.into_iter().map(|(pattern, child)| (pattern, map_node(child, f))).collect(),
         fixed: node.fixed.into_iter().map(|(text, child)| (text, map_node(child, f))).collect(),
     }
 }
 
 /// Goes on at `path[at..]`, which is behind a slash. The depth is that of the tree, whatever the path is.
-fn walk<'t, T>(
-    node: &'t Node<T>,
-    path: &[u8],
-    at: usize,
-    params: &mut ParamSpans,
-    passes: &impl Fn(&T) -> bool,
-) -> Option<&'t T> {
+fn walk<'t, T>(node: &'t Node<T>, path: &[u8], at: usize, params: &mut ParamSpans) -> Option<&'t T> {
     let rest = &path[at..];
     let len = rest.iter().position(|byte| *byte == b'/');
     let segment = &rest[..len.unwrap_or(rest.len())];
 
     if let Some(child) = node.child(segment)
-        && let Some(value) = go_on(child, path, at, len, params, passes)
+        && let Some(value) = go_on(child, path, at, len, params)
     {
         return Some(value);
     }
-    if !segment.is_empty() {
+    if let Some(child) = &node.param
+        && !segment.is_empty()
+    {
         let before = params.as_slice().len();
-        let patterns = node.patterns.iter().filter(|(pattern, _)| pattern.matches(segment));
-        for child in patterns.map(|(_, child)| child).chain(node.param.as_deref()) {
-            params.push(span_at(at, segment.len()));
-            if let Some(value) = go_on(child, path, at, len, params, passes) {
-                return Some(value);
-            }
-            params.truncate(before);
+        params.push(span_at(at, segment.len()));
+        if let Some(value) = go_on(child, path, at, len, params) {
+            return Some(value);
         }
+        params.truncate(before);
     }
-    let value = node.rest.as_ref().filter(|value| !rest.is_empty() && passes(value))?;
+    let value = node.rest.as_ref().filter(|_| !rest.is_empty())?;
     params.push(span_at(at, rest.len()));
     Some(value)
 }
@@ -257,11 +222,10 @@ fn go_on<'t, T>(
     at: usize,
     len: Option<usize>,
     params: &mut ParamSpans,
-    passes: &impl Fn(&T) -> bool,
 ) -> Option<&'t T> {
     match len {
-        Some(len) => walk(child, path, at + len + 1, params, passes),
-        None => child.value.as_ref().filter(|value| passes(value)),
+        Some(len) => walk(child, path, at + len + 1, params),
+        None => child.value.as_ref(),
     }
 }
 

@@ -1,17 +1,14 @@
 //! Why a server could not be started.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-
-use crate::app::HookError;
 
 /// A server that did not start, or a core that did not end as it should.
 #[derive(Debug)]
 pub struct ServerError {
     kind: Kind,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -21,14 +18,11 @@ enum Kind {
     InUse(SocketAddr),
     Listen(SocketAddr),
     Runtime,
-    Hook,
-    HookTimeout,
-    Stopped,
 }
 
 impl ServerError {
     pub(crate) fn address(source: io::Error) -> ServerError {
-        ServerError { kind: Kind::Address, source: Some(source.into()) }
+        ServerError { kind: Kind::Address, source: Some(source) }
     }
 
     pub(crate) fn no_address() -> ServerError {
@@ -38,33 +32,11 @@ impl ServerError {
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> ServerError {
         let in_use = source.kind() == io::ErrorKind::AddrInUse;
         let kind = if in_use { Kind::InUse(address) } else { Kind::Listen(address) };
-        ServerError { kind, source: Some(source.into()) }
+        ServerError { kind, source: Some(source) }
     }
 
     pub(crate) fn runtime(source: io::Error) -> ServerError {
-        ServerError { kind: Kind::Runtime, source: Some(source.into()) }
-    }
-
-    pub(crate) fn hook(source: HookError) -> ServerError {
-        ServerError { kind: Kind::Hook, source: Some(source.into()) }
-    }
-
-    pub(crate) fn stopped() -> ServerError {
-        ServerError { kind: Kind::Stopped, source: None }
-    }
-
-    pub(crate) fn hook_timeout() -> ServerError {
-        ServerError { kind: Kind::HookTimeout, source: None }
-    }
-
-    /// True if a start hook failed. The source is a [`HookError`].
-    pub fn is_hook(&self) -> bool {
-        matches!(self.kind, Kind::Hook)
-    }
-
-    /// True if the start hooks took longer than [`Limits::start_timeout`](super::Limits::start_timeout).
-    pub fn is_hook_timeout(&self) -> bool {
-        matches!(self.kind, Kind::HookTimeout)
+        ServerError { kind: Kind::Runtime, source: Some(source) }
     }
 
     /// True if somebody else listens on the address already.
@@ -82,18 +54,13 @@ impl fmt::Display for ServerError {
                 write!(f, "{address} is in use: stop what listens there, or listen on another port")
             }
             Kind::Listen(address) => write!(f, "cannot listen on {address}"),
-            Kind::Hook => f.write_str("a start hook failed"),
-            Kind::HookTimeout => f.write_str(
-                "the hooks took longer than they may: see `Limits::start_timeout` and `Limits::stop_timeout`",
-            ),
-            Kind::Stopped => f.write_str("a core was stopped while the server started"),
             Kind::Runtime => f.write_str("a core could not be started or did not end well"),
         }
     }
 }
 
-impl Error for ServerError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+impl std::error::Error for ServerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
     }
 }

@@ -17,7 +17,6 @@
 
 mod accept;
 mod error;
-mod hooks;
 mod limits;
 mod listen;
 mod registry;
@@ -25,13 +24,12 @@ mod registry;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use corelane_runtime::signal::{self, Signals};
 use corelane_runtime::{DriverChoice, Runtime, RuntimeInfo};
 
-use crate::app::{App, Outcome};
-use hooks::{ProcessHook, Start};
+use crate::app::App;
 
 pub use error::ServerError;
 pub use limits::Limits;
@@ -47,8 +45,6 @@ pub struct Server {
     limits: Limits,
     /// What SIGHUP calls; it ends the server as the other signals do if there is nothing.
     hangup: Option<Box<dyn FnMut() + Send>>,
-    on_start: Vec<ProcessHook>,
-    on_stop: Vec<ProcessHook>,
 }
 
 impl Server {
@@ -60,15 +56,7 @@ impl Server {
             .to_socket_addrs()
             .map_err(ServerError::address)
             .and_then(|mut found| found.next().ok_or_else(ServerError::no_address));
-        Server {
-            address,
-            cores: None,
-            driver: DriverChoice::Auto,
-            limits: Limits::default(),
-            hangup: None,
-            on_start: Vec::new(),
-            on_stop: Vec::new(),
-        }
+        Server { address, cores: None, driver: DriverChoice::Auto, limits: Limits::default(), hangup: None }
     }
 
     /// How many cores serve; every core the process may run on if not given.
@@ -96,101 +84,50 @@ impl Server {
         self
     }
 
-    /// Runs `hook` once for the process, before any core builds its application: what has to be done once, such as bringing
-    /// a database up to date. Hooks run in the order they were added, on a thread of their own; an error
-    /// stops the start. The order of all hooks is told in [`app`](crate::app#start-and-stop).
-    ///
-    /// ```no_run
-    /// use corelane_http::{app::App, server::Server};
-    ///
-    /// # async fn migrate() -> std::io::Result<()> { Ok(()) }
-    /// Server::bind("127.0.0.1:8080").on_start(migrate).run(App::new)?;
-    /// # Ok::<(), corelane_http::server::ServerError>(())
-    /// ```
-    #[track_caller]
-    pub fn on_start<F, Fut>(mut self, hook: F) -> Server
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output: Outcome> + 'static,
-    {
-        self.on_start.push(ProcessHook::new(hook));
-        self
-    }
-
-    /// Runs `hook` once for the process, when the last core has ended, however it did; of several the last added first. Not
-    /// for a server that did not start. All of them together have [`Limits::stop_timeout`]; an error is logged.
-    #[track_caller]
-    pub fn on_stop<F, Fut>(mut self, hook: F) -> Server
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output: Outcome> + 'static,
-    {
-        self.on_stop.insert(0, ProcessHook::new(hook));
-        self
-    }
-
-    /// Starts the server and returns once every core accepts. `factory` is called once on each core, then the
-    /// core's start hooks run; no core accepts before all are through.
+    /// Starts the server and returns once every core listens. `factory` is called once on each core.
     ///
     /// # Errors
-    /// The address cannot be had, a core could not be started, no driver works here, a start hook failed or took longer than
-    /// [`Limits::start_timeout`], or the factory panicked: on a mistake in the application, such as a route given twice.
+    /// The address cannot be had, a core could not be started, or no driver works here.
     ///
     /// # Panics
-    /// If a hook of the process does.
+    /// A mistake in the application, such as a route given twice, panics on the first core, and here.
     pub fn start(self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<Running, ServerError> {
         let cores =
             self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
         let listeners = listen::listeners(self.address?, cores)?;
         let address = listeners.address;
         let limits = self.limits.fit_descriptors(cores, corelane_runtime::descriptors::raise_limit());
-        hooks::run(self.on_start, self.driver, limits.start_timeout)?;
-        let (drain_timeout, stop_timeout) = (limits.drain_timeout, limits.stop_timeout);
+        let drain_timeout = limits.drain_timeout;
         let factory = Arc::new(factory);
-        let (start, reports) = Start::new(cores);
         let runtime = Runtime::builder()
             .cores(Some(cores))
             .driver(self.driver)
             .lease_bytes_max(limits.buffer_bytes_per_core)
             .start(move |core| {
-                let start = start.core();
                 let listener = listeners.take(core);
                 let service = factory().into_service();
-                let limits = limits.clone();
-                async move {
-                    if start.run(&service, limits.start_timeout).await {
-                        accept::serve(listener, service, limits).await;
-                    }
-                }
+                accept::serve(listener, service, limits.clone())
             })
             .map_err(ServerError::runtime)?;
-        if let Err(failure) = hooks::wait(&reports, cores) {
-            runtime.shutdown_now();
-            let ended = runtime.join().map_err(ServerError::runtime);
-            // A core that has panicked says so at its end; if it does not, it was stopped from outside.
-            return Err(failure.or(ended.err()).unwrap_or_else(ServerError::stopped));
-        }
         tracing::info!(%address, runtime = %runtime.info(), "listening");
-        let at_end = AtEnd { hooks: self.on_stop, driver: self.driver, within: stop_timeout };
-        Ok(Running { runtime, address, grace: drain_timeout.saturating_add(stop_timeout), at_end })
+        Ok(Running { runtime, address, drain_timeout })
     }
 
     /// Starts the server and serves until the process is told to stop by SIGTERM or SIGINT; then no connection is
-    /// accepted, requests under way get [`Limits::drain_timeout`] to finish, stop hooks run, and `run` returns. A second
-    /// signal closes at once.
+    /// accepted, requests under way get [`Limits::drain_timeout`] to finish, and `run` returns. A second signal
+    /// closes at once.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn run(mut self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<(), ServerError> {
         let signals = Signals::block().map_err(ServerError::runtime)?;
         let hangup = self.hangup.take();
-        let Running { runtime, grace, at_end, .. } = self.start(factory)?;
-        let ended = match hangup {
-            Some(call) => signal::drain_on_signal_but_hangup(runtime, signals, grace, call),
-            None => signal::drain_on_signal(runtime, signals, grace),
-        };
-        at_end.run();
-        ended.map_err(ServerError::runtime)
+        let Running { runtime, drain_timeout, .. } = self.start(factory)?;
+        match hangup {
+            Some(call) => signal::drain_on_signal_but_hangup(runtime, signals, drain_timeout, call),
+            None => signal::drain_on_signal(runtime, signals, drain_timeout),
+        }
+        .map_err(ServerError::runtime)
     }
 }
 
@@ -198,32 +135,7 @@ impl Server {
 pub struct Running {
     runtime: Runtime,
     address: SocketAddr,
-    /// For what is under way, and for stop hooks.
-    grace: Duration,
-    at_end: AtEnd,
-}
-
-/// What is left to do when the cores have ended.
-struct AtEnd {
-    hooks: Vec<ProcessHook>,
-    driver: DriverChoice,
-    within: Duration,
-}
-
-impl AtEnd {
-    fn run(self) {
-        // Each by itself: one that fails keeps none of the others from running.
-        let until = Instant::now() + self.within;
-        for hook in self.hooks {
-            let left = until.saturating_duration_since(Instant::now());
-            if let Err(error) = hooks::run(vec![hook], self.driver, left) {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a stop hook of the process failed"
-                );
-            }
-        }
-    }
+    drain_timeout: Duration,
 }
 
 impl Running {
@@ -242,17 +154,17 @@ impl Running {
         self.runtime.core_stats()
     }
 
-    /// Stops accepting, lets requests under way finish for [`Limits::drain_timeout`], runs the stop hooks, and
-    /// returns when every core has ended.
+    /// Stops accepting, lets requests under way finish for [`Limits::drain_timeout`], and returns when every
+    /// core has ended.
     ///
     /// # Errors
     /// A core ended by a panic outside any handler.
     pub fn shutdown(self) -> Result<(), ServerError> {
-        self.runtime.shutdown(self.grace);
+        self.runtime.shutdown(self.drain_timeout);
         self.join()
     }
 
-    /// Closes every connection now and returns when every core has ended. Of the stop hooks only those of the process run.
+    /// Closes every connection now and returns when every core has ended.
     ///
     /// # Errors
     /// As [`Running::shutdown`].
@@ -262,8 +174,6 @@ impl Running {
     }
 
     fn join(self) -> Result<(), ServerError> {
-        let ended = self.runtime.join().map_err(ServerError::runtime);
-        self.at_end.run();
-        ended
+        self.runtime.join().map_err(ServerError::runtime)
     }
 }

@@ -13,14 +13,12 @@ fn driver() -> DriverChoice {
     }
 }
 
-mod errors;
 mod extract;
 mod forms;
 mod middleware;
-mod mount;
-mod named;
 mod problem;
 mod properties;
 mod respond;
 mod routing;
 mod server;
+mod uploads;

@@ -1,8 +1,14 @@
 //! The layers around real handlers, most of them over a socket.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod access_log;
+mod basic_auth;
 mod body_limit;
+mod cors;
 mod flash;
+mod panic_page;
+mod request_id;
+mod rewriting;
 mod session;
 mod session_cookie;
 mod support;

@@ -30,6 +30,14 @@ impl Site {
         Client { stream: BufReader::new(stream) }
     }
 
+    /// A connection whose request is sent and whose answer is not waited for.
+    pub(crate) fn connect_and_ask(&self, target: &str) -> Client {
+        let mut client = self.connect();
+        let head = format!("GET {target} HTTP/1.1\r\nhost: example.test\r\n\r\n");
+        client.stream.get_mut().write_all(head.as_bytes()).unwrap();
+        client
+    }
+
     /// One request over a connection of its own.
     pub(crate) fn send(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Answer {
         self.connect().send(method, target, fields, body)

@@ -7,3 +7,4 @@ mod conn;
 mod date;
 mod encode;
 mod head;
+mod multipart;

@@ -5,6 +5,7 @@ mod bounds;
 mod deadlines;
 mod endings;
 mod faults;
+mod files;
 mod handover;
 mod lifecycle;
 mod persistence;
@@ -12,6 +13,7 @@ mod random;
 mod strictness;
 mod timeouts;
 mod upgrade;
+mod uploads;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
