@@ -12,7 +12,7 @@
 //! let before = block_on(async { stats::local() });
 //! assert_eq!(before.requests, 0);
 //! let after = block_on(async {
-//!     stats::count_request();
+//!     stats::count_requests(1);
 //!     yield_now().await;
 //!     stats::local()
 //! });
@@ -26,15 +26,15 @@ use crate::executor::Core;
 use crate::launch::CoreId;
 use crate::mailbox::CoreShared;
 
-/// Counts a request, on the core that serves it. For the protocol layer above; everything else is
+/// Counts requests, on the core that serves them; several at once where they are handled in one go. For the protocol layer above; everything else is
 /// counted by the runtime itself.
 ///
 /// # Panics
 /// If called outside a runtime.
 #[inline]
 #[track_caller]
-pub fn count_request() {
-    Core::with(|core| core.shared.counters.requests.add(1));
+pub fn count_requests(requests: u64) {
+    Core::with(|core| core.shared.counters.requests.add(requests));
 }
 
 /// Counts a panic that the layer above caught itself, on the core where it happened, such as that of a handler
@@ -77,7 +77,7 @@ pub struct CoreStats {
     pub accepts: u64,
     /// Accepts that met a full descriptor table or no memory, and backed off.
     pub accept_backoffs: u64,
-    /// Requests, as told to [`count_request`].
+    /// Requests, as told to [`count_requests`].
     pub requests: u64,
     /// Bytes received from sockets.
     pub bytes_in: u64,

@@ -15,6 +15,8 @@
 //! assert_eq!(date.line(), b"date: Sun, 06 Nov 1994 08:49:38 GMT\r\n");
 //! ```
 
+use crate::encode::CONTENT_LENGTH;
+
 /// Length of an IMF-fixdate, in bytes. The form has fixed width, which is why it can be cached in place.
 pub const DATE_BYTES: usize = 29;
 
@@ -24,13 +26,14 @@ pub const DATE_LINE_BYTES: usize = NAME.len() + DATE_BYTES + CRLF.len();
 /// The last second that a four-digit year can express: 9999-12-31 23:59:59 UTC, in seconds since the epoch.
 pub const UNIX_SECONDS_MAX: u64 = 253_402_300_799;
 
-/// The status line that begins nearly every response, kept in front of the date so that both are one copy.
+/// The status line that begins nearly every response, kept in front of the date, as the name of the length is
+/// behind it, so that all three are one copy.
 const OK_LINE: &[u8; 17] = b"HTTP/1.1 200 OK\r\n";
 const NAME: &[u8; 6] = b"date: ";
 const CRLF: &[u8; 2] = b"\r\n";
 
-/// Bytes of [`DateCache::ok_and_date`].
-pub(crate) const OK_AND_DATE_BYTES: usize = OK_LINE.len() + DATE_LINE_BYTES;
+/// Bytes of [`DateCache::ok_date_and_length`].
+pub(crate) const OK_DATE_LENGTH_BYTES: usize = OK_LINE.len() + DATE_LINE_BYTES + CONTENT_LENGTH.len();
 
 const DAY_NAMES: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const MONTH_NAMES: [&[u8; 3]; 12] =
@@ -89,18 +92,20 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 pub struct DateCache {
     /// The second that `text` shows.
     unix_seconds: u64,
-    /// Status line of a 200, then the date line. Invariant: always complete and valid.
-    text: [u8; OK_AND_DATE_BYTES],
+    /// Status line of a 200, the date line, `content-length: `. Invariant: always complete and valid.
+    text: [u8; OK_DATE_LENGTH_BYTES],
 }
 
 impl DateCache {
     /// A cache that shows `unix_seconds`, in seconds since the Unix epoch.
     #[must_use]
     pub fn new(unix_seconds: u64) -> Self {
-        let mut text = [0; OK_AND_DATE_BYTES];
-        text[..OK_LINE.len()].copy_from_slice(OK_LINE);
-        text[OK_LINE.len()..][..NAME.len()].copy_from_slice(NAME);
-        text[OK_AND_DATE_BYTES - CRLF.len()..].copy_from_slice(CRLF);
+        let mut text = [0; OK_DATE_LENGTH_BYTES];
+        let mut at = 0;
+        for part in [&OK_LINE[..], NAME, &[b' '; DATE_BYTES], CRLF, CONTENT_LENGTH] {
+            text[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
         let mut cache = Self { unix_seconds, text };
         cache.render(unix_seconds);
         cache
@@ -141,13 +146,12 @@ impl DateCache {
     #[inline]
     #[must_use]
     pub fn line(&self) -> &[u8; DATE_LINE_BYTES] {
-        let (_, line) = self.text.split_last_chunk().expect("the line is shorter than the text");
-        line
+        self.text[OK_LINE.len()..].first_chunk().expect("the line is shorter than what is left of the text")
     }
 
-    /// The status line of a 200 and the date line behind it, ready to copy.
+    /// The status line of a 200, the date line behind it, and the name of the length behind that, ready to copy.
     #[inline]
-    pub(crate) fn ok_and_date(&self) -> &[u8; OK_AND_DATE_BYTES] {
+    pub(crate) fn ok_date_and_length(&self) -> &[u8; OK_DATE_LENGTH_BYTES] {
         &self.text
     }
 }
@@ -183,8 +187,8 @@ mod tests {
         let mut cache = DateCache::new(0);
         assert!(cache.refresh(86_399));
         assert_eq!(
-            cache.ok_and_date(),
-            b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 23:59:59 GMT\r\n",
+            cache.ok_date_and_length(),
+            b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 23:59:59 GMT\r\ncontent-length: ",
             "one copy has to yield a complete beginning of a head"
         );
         assert!(cache.refresh(0), "a clock set back is followed");

@@ -88,6 +88,16 @@ impl Body {
         Body { kind, left: u64::MAX, limit: u64::MAX }
     }
 
+    /// Makes it what [`Body::empty`] gives.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        // An empty one, as most are, has nothing that is to be dropped.
+        if !matches!(self.kind, Kind::Empty) {
+            self.kind = Kind::Empty;
+        }
+        self.limit_to(u64::MAX);
+    }
+
     /// A body made of a stream's items, sent as they come. The length is not known ahead: `chunked` on the wire.
     ///
     /// An error ends the connection without the last chunk, so that the peer sees that the body is not complete.
@@ -155,6 +165,7 @@ impl Body {
     /// Most bytes that may be read from now on; one more is [`BodyError::is_too_large`].
     ///
     /// A declared length over the limit fails at the first read, before any byte (or `100 Continue`) is asked for.
+    #[inline]
     pub fn limit_to(&mut self, bytes: u64) {
         self.left = bytes;
         self.limit = bytes;
@@ -199,11 +210,23 @@ impl Body {
 
     /// The error that the first read will give, if that is known already: a length over the limit. A response
     /// made of such a body is answered with the error while that can still be done.
+    #[inline]
     pub(crate) fn refusal(&self) -> Option<BodyError> {
         match self.len() {
             Some(len) if len > self.left => Some(BodyError::too_large(self.limit)),
             _ => None,
         }
+    }
+
+    /// The bytes of the body if all of it is at hand, and within its limit.
+    #[inline]
+    pub(crate) fn full(&self) -> Option<&[u8]> {
+        let bytes: &[u8] = match &self.kind {
+            Kind::Empty => b"",
+            Kind::Full(chunk) => chunk,
+            _ => return None,
+        };
+        (bytes.len() as u64 <= self.left).then_some(bytes)
     }
 
     /// The body if all of it is at hand: what the connection writes together with the head.

@@ -62,6 +62,7 @@ impl Conn {
             Stage::Handler(mut handler) => {
                 let response = self.drive(&mut inflow, |cx| poll_handler(&mut handler, cx)).await?;
                 drop(handler);
+                self.shared.refresh_date();
                 match self.answer(response, inflow.as_ref().map(|inflow| &inflow.feed))? {
                     Answered::Head(body, plan) => Some((body, plan)),
                     Answered::Whole(then) => {
@@ -267,7 +268,7 @@ impl Conn {
         );
         let patience = limits.body_grace.saturating_add(earned).saturating_sub(inflow.waited).min(STALL_MAX);
         self.stream.set_recv_deadline(Some(time::now() + patience));
-        self.armed = Waiting::Body;
+        self.armed = Some(Waiting::Body);
     }
 }
 

@@ -114,8 +114,8 @@ struct Conn {
     output: Output,
     shared: Rc<Shared>,
     ticket: Ticket,
-    /// What the receive deadline was set for.
-    armed: Waiting,
+    /// What the receive deadline was set for; `None` if there is none.
+    armed: Option<Waiting>,
 }
 
 /// Serves one connection until it ends.
@@ -165,7 +165,7 @@ impl Conn {
             output: Output::default(),
             shared,
             ticket,
-            armed: Waiting::Request,
+            armed: Some(Waiting::Request),
         }
     }
 
@@ -236,10 +236,10 @@ impl Conn {
     /// Sets the deadline of the receives to come, once for each thing waited for: a peer that sends a byte now and
     /// then does not move it.
     fn arm(&mut self, waiting: Waiting) {
-        if self.armed == waiting {
+        if self.armed == Some(waiting) {
             return;
         }
-        self.armed = waiting;
+        self.armed = Some(waiting);
         let limits = &self.shared.limits;
         let patience = match waiting {
             Waiting::Request => limits.idle_timeout,
@@ -253,8 +253,9 @@ impl Conn {
     /// gets a deadline of its own. A deadline that passed meanwhile would shut the receiving side, and the watch for
     /// a client that went away would take that for one.
     fn disarm(&mut self) {
-        self.armed = Waiting::Nothing;
-        self.stream.set_recv_deadline(None);
+        if self.armed.take().is_some() {
+            self.stream.set_recv_deadline(None);
+        }
     }
 
     /// Takes in what a receive gave.
@@ -272,6 +273,7 @@ impl Conn {
 
 /// Answers 503 without reading anything, for a connection that there is no room for.
 pub(crate) async fn refuse(stream: Stream, shared: Rc<Shared>, ticket: Ticket) {
+    shared.refresh_date();
     let mut conn = Conn::new(stream, shared, ticket);
     conn.machine.refuse();
     let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE)

@@ -1,8 +1,7 @@
 //! Answers on their way out: heads and small bodies in one lease, large bodies behind it.
 
-use corelane_http_proto::conn;
 use corelane_http_proto::date::DateCache;
-use corelane_http_proto::encode::START_BYTES_MAX;
+use corelane_http_proto::encode::{ResponseStart, START_BYTES_MAX};
 use corelane_runtime::buf::{Chunk, Chunks, Lease, PoolExhausted};
 
 use crate::response::Headers;
@@ -28,6 +27,7 @@ pub(super) struct Output {
 }
 
 impl Output {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.ready.iter().map(|chunk| chunk.len()).sum::<usize>()
             + self.open.as_ref().map_or(0, |lease| lease.len())
@@ -38,13 +38,20 @@ impl Output {
     }
 
     /// The open lease with at least `room` bytes free.
+    #[inline]
     fn room(&mut self, room: usize) -> Result<&mut Lease, PoolExhausted> {
-        let fits = self.open.as_ref().is_some_and(|lease| lease.spare_len() >= room);
-        if !fits {
-            self.close();
-            self.open = Some(Lease::take(room.max(LEASE_BYTES))?);
+        if self.open.as_ref().is_none_or(|lease| lease.spare_len() < room) {
+            self.reopen(room)?;
         }
-        Ok(self.open.as_mut().expect("just made"))
+        Ok(self.open.as_mut().expect("there is one"))
+    }
+
+    /// Opens a lease with this many bytes of room, behind the one that is open.
+    #[cold]
+    fn reopen(&mut self, room: usize) -> Result<(), PoolExhausted> {
+        self.close();
+        self.open = Some(Lease::take(room.max(LEASE_BYTES))?);
+        Ok(())
     }
 
     fn close(&mut self) {
@@ -55,22 +62,31 @@ impl Output {
         }
     }
 
-    /// Writes a head.
+    /// Writes a head, and a body behind it that is short or empty.
     ///
     /// # Errors
-    /// If no lease can be had, or the fields are longer than the largest one.
+    /// If no lease can be had, or both are longer than the largest one.
+    #[inline]
     pub(super) fn head(
         &mut self,
-        plan: &conn::Response,
+        start: &ResponseStart,
         headers: &Headers,
         date: &DateCache,
+        body: &[u8],
     ) -> Result<(), PoolExhausted> {
         let fields = headers.as_wire();
-        let lease = self.room(START_BYTES_MAX + fields.len() + 2)?;
-        let mut writer = plan.start.encode(lease, Some(date)).expect("room was made for the start");
+        let lease = self.room(START_BYTES_MAX + fields.len() + 2 + body.len())?;
+        let mut writer = start.encode(lease, Some(date)).expect("room was made for the start");
         writer.danger_lines(fields).expect("and for the fields");
         writer.finish();
+        lease.extend_from_slice(body).expect("and for the body");
         Ok(())
+    }
+
+    /// True if a body of this length is copied behind its head.
+    #[inline]
+    pub(super) fn is_short(body: &[u8]) -> bool {
+        body.len() <= COPIED_BODY_BYTES_MAX
     }
 
     /// Puts bytes behind what is there: copied if they are few, chained if not.
@@ -78,7 +94,7 @@ impl Output {
     /// # Errors
     /// If no lease can be had.
     pub(super) fn push(&mut self, chunk: Chunk) -> Result<(), PoolExhausted> {
-        if chunk.len() <= COPIED_BODY_BYTES_MAX {
+        if Output::is_short(&chunk) {
             return self.copy(&chunk);
         }
         self.close();

@@ -48,10 +48,20 @@ pub(super) enum Stage {
 impl Conn {
     /// Works through the input until something has to be waited for.
     pub(super) fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Gone> {
+        self.shared.refresh_date();
+        let mut requests = 0;
+        let turn = self.requests(cx, &mut requests);
+        stats::count_requests(requests);
+        turn
+    }
+
+    /// What [`Conn::turn`] does, counting the requests.
+    fn requests(&mut self, cx: &mut Context<'_>, count: &mut u64) -> Result<Turn, Gone> {
         loop {
             let head = self.head.get_or_insert_with(Incoming::new);
             match self.machine.handle_input(self.input.bytes(), head.head_mut()) {
                 Ok(Step::Head { consumed, body }) => {
+                    *count += 1;
                     if let Some(turn) = self.request(consumed, body, cx)? {
                         return Ok(turn);
                     }
@@ -82,22 +92,35 @@ impl Conn {
         framing: BodyFraming,
         cx: &mut Context<'_>,
     ) -> Result<Option<Turn>, Gone> {
-        stats::count_request();
         let bytes = self.input.take(consumed);
-        let (body, feed) = self.body(framing);
-        let head = self.head.take().expect("the head was just parsed");
-        let request = head.complete(bytes, body, self.stream.peer_addr());
-        // A handler is cloned for each call, and what it captured may panic at that.
-        let Ok(mut handler) = catch_unwind(AssertUnwindSafe(|| self.shared.service.call(request))) else {
-            return self.answered(panicked(), feed);
+        let mut head = self.head.take().expect("the head was just parsed");
+        let feed = match framing {
+            BodyFraming::None | BodyFraming::Length(0) => None,
+            BodyFraming::Length(len) => self.body(&mut head, Some(len)),
+            BodyFraming::Chunked => self.body(&mut head, None),
         };
-        match poll_handler(&mut handler, cx) {
-            Poll::Ready(response) => self.answered(response, feed),
-            Poll::Pending => Ok(Some(Turn::Wait(Pending { stage: Stage::Handler(handler), feed }))),
+        let request = head.complete(bytes, self.stream.peer_addr());
+        let mut handler = None;
+        // What a handler captured may panic when it is cloned for the call, as the handler may when it runs.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            Pin::new(handler.insert(self.shared.service.call(request))).poll(cx)
+        }));
+        let response = match polled {
+            Ok(Poll::Ready(response)) => response,
+            Ok(Poll::Pending) => {
+                let handler = handler.expect("it was polled");
+                return Ok(Some(Turn::Wait(Pending { stage: Stage::Handler(handler), feed })));
+            }
+            Err(_) => panicked(),
+        };
+        if feed.is_none() && self.answer_at_once(&response)? {
+            return Ok(None);
         }
+        self.answered(response, feed)
     }
 
     /// Encodes an answer whose handler was done at its first poll.
+    #[inline(never)]
     fn answered(&mut self, response: Response, feed: Option<Feed>) -> Result<Option<Turn>, Gone> {
         match self.answer(response, feed.as_ref())? {
             Answered::Whole(upgrade) => Ok(self.finish(feed, upgrade).map(Turn::End)),
@@ -107,33 +130,33 @@ impl Conn {
         }
     }
 
-    /// The body of a request: a view of the input if all of it is there, else the reader's end of a pipe.
-    fn body(&mut self, framing: BodyFraming) -> (Body, Option<Feed>) {
-        let len = match framing {
-            BodyFraming::None | BodyFraming::Length(0) => return (Body::empty(), None),
-            BodyFraming::Length(len) => Some(len),
-            BodyFraming::Chunked => None,
-        };
+    /// Gives a request its body, `len` bytes or chunks: a view of the input if all of it is there, else the reader's end
+    /// of a pipe, of which the other end is returned.
+    #[inline(never)]
+    fn body(&mut self, head: &mut Incoming, len: Option<u64>) -> Option<Feed> {
         // A body over its limit is refused by the body itself, at the first read: the route knows the limit.
         // The machine is told to let all pass.
         let unlimited = self.machine.limit_body(u64::MAX);
         debug_assert!(unlimited.is_ok(), "no body is longer than u64::MAX");
-        let Some(whole) =
-            len.and_then(|len| usize::try_from(len).ok()).filter(|len| *len <= self.input.bytes().len())
-        else {
-            let (feed, mut body) = Body::pulled(len);
-            body.limit_to(self.shared.limits.body_bytes_max);
-            return (body, Some(feed));
+        let whole =
+            len.and_then(|len| usize::try_from(len).ok()).filter(|len| *len <= self.input.bytes().len());
+        let (mut body, feed) = match whole {
+            Some(len) => {
+                let data = self.machine.handle_input(self.input.bytes(), head.head_mut());
+                debug_assert_eq!(data, Ok(Step::Data { skip: 0, len }), "all of the body is there");
+                let view = self.input.take(len);
+                let end = self.machine.handle_input(&[], head.head_mut());
+                debug_assert_eq!(end, Ok(Step::End { consumed: 0 }), "and it ends there");
+                (Body::from(Chunk::from(view)), None)
+            }
+            None => {
+                let (feed, body) = Body::pulled(len);
+                (body, Some(feed))
+            }
         };
-        let head = self.head.as_mut().expect("the head was just parsed").head_mut();
-        let data = self.machine.handle_input(self.input.bytes(), head);
-        debug_assert_eq!(data, Ok(Step::Data { skip: 0, len: whole }), "all of the body is there");
-        let view = self.input.take(whole);
-        let end = self.machine.handle_input(&[], head);
-        debug_assert_eq!(end, Ok(Step::End { consumed: 0 }), "and it ends there");
-        let mut body = Body::from(Chunk::from(view));
         body.limit_to(self.shared.limits.body_bytes_max);
-        (body, None)
+        head.set_body(body);
+        feed
     }
 
     /// Ends the request at hand. `Some` if the connection ends with it.

@@ -69,12 +69,14 @@ impl RequestBuilder {
         self.head.extend_from_slice(b"\r\n");
         self.body.limit_to(BODY_BYTES_MAX);
         let mut incoming = Incoming::new();
+        incoming.head_mut().clear();
         match incoming.head_mut().parse(&self.head, &HeadLimits::default()) {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the request head is not complete"),
             Err(error) => panic!("the request head is not valid: {error}"),
         }
-        incoming.complete(view_of(&self.head), self.body, self.peer)
+        incoming.set_body(self.body);
+        incoming.complete(view_of(&self.head), self.peer)
     }
 }
 

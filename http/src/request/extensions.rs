@@ -48,8 +48,11 @@ impl Extensions {
         self.values.swap_remove(at).1.downcast().ok().map(|value| *value)
     }
 
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        self.values.clear();
+        if !self.values.is_empty() {
+            self.values.clear();
+        }
     }
 }
 

@@ -53,16 +53,21 @@ impl Incoming {
         Incoming(Request { parts: Some(parts::take()) })
     }
 
-    /// What to parse into. It is cleared.
+    /// What to parse into, once it is cleared: it may be left over from another request.
     pub(crate) fn head_mut(&mut self) -> &mut RequestHead {
         &mut self.0.parts_mut().head
     }
 
+    /// Gives it a body; it has none so far.
+    pub(crate) fn set_body(&mut self, body: Body) {
+        self.0.parts_mut().body = body;
+    }
+
     /// The request, once its head was parsed from the beginning of `bytes`.
-    pub(crate) fn complete(mut self, bytes: View, body: Body, peer: PeerAddr) -> Request {
+    #[inline]
+    pub(crate) fn complete(mut self, bytes: View, peer: PeerAddr) -> Request {
         let parts = self.0.parts_mut();
         parts.bytes = Some(bytes);
-        parts.body = body;
         parts.peer = peer;
         self.0
     }
@@ -79,6 +84,7 @@ impl Request {
     /// What is left in the place of a request that a handler took by value.
     pub(crate) fn taken() -> Request {
         let mut parts = parts::take();
+        parts.head.clear();
         parts.body = Body::taken();
         Request { parts: Some(parts) }
     }

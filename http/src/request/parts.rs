@@ -35,7 +35,8 @@ pub(super) struct Parts {
     pub(super) extensions: Extensions,
 }
 
-/// A box from the core's own, or a new one. The head is cleared, the body empty.
+/// A box from the core's own, or a new one. The body is empty; the head may be left over from the request before, as
+/// whoever parses into it clears it.
 pub(super) fn take() -> Box<Parts> {
     PARTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Parts {
@@ -53,9 +54,8 @@ pub(super) fn take() -> Box<Parts> {
 /// Gives a box back. Whatever it holds is dropped now, not when the box is used again: the lease under the head
 /// and the connection's end of the body count.
 pub(super) fn give_back(mut parts: Box<Parts>) {
-    parts.head.clear();
     parts.bytes = None;
-    parts.body = Body::empty();
+    parts.body.clear();
     parts.route = None;
     parts.params.clear();
     parts.extensions.clear();

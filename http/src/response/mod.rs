@@ -21,6 +21,8 @@ mod upgrade;
 
 use std::fmt;
 
+use corelane_runtime::buf::LocalBox;
+
 pub use headers::{HEADERS_BYTES_MAX, HeaderError, Headers};
 pub use http::StatusCode;
 pub use upgrade::Upgraded;
@@ -33,7 +35,14 @@ pub use crate::respond::{
 pub(crate) use upgrade::OnUpgrade;
 
 /// An answer. See the [module](self).
+///
+/// A handle of one word, cheap to move through middleware: what it consists of lives in a block that the core uses
+/// again.
 pub struct Response {
+    parts: LocalBox<Parts>,
+}
+
+struct Parts {
     status: StatusCode,
     /// True if the connection is to be closed after this answer.
     close: bool,
@@ -47,13 +56,7 @@ impl Response {
     /// 200 with this body and no fields.
     #[inline]
     pub fn new(body: impl Into<Body>) -> Response {
-        Response {
-            status: StatusCode::OK,
-            close: false,
-            headers: Headers::new(),
-            body: body.into(),
-            upgrade: None,
-        }
+        Response::of(body.into(), Headers::new())
     }
 
     /// 101: once the head is sent, `serve` gets the connection, and what has arrived behind the request.
@@ -69,48 +72,52 @@ impl Response {
         Fut: Future<Output = ()> + 'static,
     {
         let mut response = Response::new(Body::empty()).with_status(StatusCode::SWITCHING_PROTOCOLS);
-        response.headers.insert("upgrade", protocol)?;
-        response.upgrade = Some(OnUpgrade::new(serve));
+        response.parts.headers.insert("upgrade", protocol)?;
+        response.parts.upgrade = Some(OnUpgrade::new(serve));
         Ok(response)
+    }
+
+    #[inline]
+    fn of(body: Body, headers: Headers) -> Response {
+        let parts = Parts { status: StatusCode::OK, close: false, headers, body, upgrade: None };
+        Response { parts: LocalBox::new(parts) }
     }
 
     /// With lines that are in wire form already.
     #[inline]
     pub(crate) fn with_static_headers(body: impl Into<Body>, lines: &'static str) -> Response {
-        let mut response = Response::new(body);
-        response.headers = Headers::from_static(lines);
-        response
+        Response::of(body.into(), Headers::from_static(lines))
     }
 
     /// The status.
     #[inline]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.parts.status
     }
 
     /// Changes the status.
     pub fn set_status(&mut self, status: StatusCode) {
-        self.status = status;
+        self.parts.status = status;
     }
 
     /// The same with another status.
     #[must_use]
     #[inline]
     pub fn with_status(mut self, status: StatusCode) -> Response {
-        self.status = status;
+        self.parts.status = status;
         self
     }
 
     /// The fields.
     #[inline]
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        &self.parts.headers
     }
 
     /// The fields, to be changed.
     #[inline]
     pub fn headers_mut(&mut self) -> &mut Headers {
-        &mut self.headers
+        &mut self.parts.headers
     }
 
     /// The same with one more field, replacing earlier ones of its name.
@@ -118,53 +125,53 @@ impl Response {
     /// # Errors
     /// As [`Headers::insert`].
     pub fn with_header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Response, HeaderError> {
-        self.headers.insert(name, value)?;
+        self.parts.headers.insert(name, value)?;
         Ok(self)
     }
 
     /// The body.
     #[inline]
     pub fn body(&self) -> &Body {
-        &self.body
+        &self.parts.body
     }
 
     /// The body, to be read or changed in place.
     pub fn body_mut(&mut self) -> &mut Body {
-        &mut self.body
+        &mut self.parts.body
     }
 
     /// Changes the body; returns the one before. The fields stay as they are.
     pub fn set_body(&mut self, body: impl Into<Body>) -> Body {
-        std::mem::replace(&mut self.body, body.into())
+        std::mem::replace(&mut self.parts.body, body.into())
     }
 
     /// The body alone.
     pub fn into_body(self) -> Body {
-        self.body
+        LocalBox::into_inner(self.parts).body
     }
 
     /// Closes the connection after this answer: the server adds `connection: close`.
     pub fn close_connection(&mut self) {
-        self.close = true;
+        self.parts.close = true;
     }
 
     /// True if the connection is to be closed after this answer.
     pub fn closes_connection(&self) -> bool {
-        self.close
+        self.parts.close
     }
 
     /// Who gets the connection once a 101 is sent.
     pub(crate) fn take_upgrade(&mut self) -> Option<OnUpgrade> {
-        self.upgrade.take()
+        self.parts.upgrade.take()
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .field("body", &self.body)
+            .field("status", &self.parts.status)
+            .field("headers", &self.parts.headers)
+            .field("body", &self.parts.body)
             .finish_non_exhaustive()
     }
 }

@@ -154,17 +154,17 @@ impl Hasher for PathHasher {
     fn write(&mut self, bytes: &[u8]) {
         /// An odd number of random bits (the golden ratio), so that each bit of a word reaches the high half.
         const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            let word = u64::from_le_bytes(word.try_into().expect("a chunk of eight"));
-            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(MIX);
+        let mut rest = bytes;
+        while let Some((word, more)) = rest.split_first_chunk::<8>() {
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(MIX);
+            rest = more;
         }
         // The last eight bytes, some of them again, or all of a short path.
-        let rest = match bytes.last_chunk() {
+        let last = match bytes.last_chunk() {
             Some(last) => u64::from_le_bytes(*last),
-            None => bytes.iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte)),
+            None => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
         };
-        self.0 = (self.0.rotate_left(5) ^ rest).wrapping_mul(MIX);
+        self.0 = (self.0.rotate_left(5) ^ last).wrapping_mul(MIX);
     }
 
     /// The length of a path says little about it.

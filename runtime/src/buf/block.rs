@@ -5,7 +5,8 @@
 //! allocator, as long as the list is short. Blocks never change thread: the boxes are `!Send`.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -17,95 +18,169 @@ const ALIGN: usize = 16;
 /// Bytes of free blocks kept per class: as many as the boxes a busy core has at once.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
 
-struct Blocks([Vec<NonNull<u8>>; SIZES.len()]);
+const _: () =
+    assert!(size_of::<Free>() <= SIZES[0] && align_of::<Free>() <= ALIGN, "a free block holds its link");
+
+/// What a free block begins with: the next one of its class.
+struct Free {
+    next: Option<NonNull<Free>>,
+}
+
+/// The free blocks of one class, the last one that came back first: it is the likeliest to be in the cache.
+struct Class {
+    first: Cell<Option<NonNull<Free>>>,
+    kept: Cell<usize>,
+}
+
+impl Class {
+    const fn new() -> Class {
+        Class { first: Cell::new(None), kept: Cell::new(0) }
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<NonNull<Free>> {
+        let block = self.first.get()?;
+        // SAFETY: only `push` puts blocks here, with their link written.
+        self.first.set(unsafe { block.as_ref() }.next);
+        self.kept.set(self.kept.get() - 1);
+        Some(block)
+    }
+
+    /// # Safety
+    /// The block is ours alone and has the layout of this class.
+    #[inline]
+    unsafe fn push(&self, block: NonNull<Free>) {
+        // SAFETY: the caller's promise; a link fits the smallest class.
+        unsafe { block.write(Free { next: self.first.get() }) };
+        self.first.set(Some(block));
+        self.kept.set(self.kept.get() + 1);
+    }
+}
+
+struct Blocks([Class; SIZES.len()]);
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        for (class, blocks) in self.0.iter_mut().enumerate() {
-            for block in blocks.drain(..) {
+        for (class, blocks) in self.0.iter().enumerate() {
+            while let Some(block) = blocks.pop() {
                 // SAFETY: only `give_back` puts blocks here, and they have the class's layout.
-                unsafe { dealloc(block.as_ptr(), layout(class)) };
+                unsafe { dealloc(block.as_ptr().cast(), layout(class)) };
             }
         }
     }
 }
 
 thread_local! {
-    static BLOCKS: RefCell<Blocks> = const { RefCell::new(Blocks([const { Vec::new() }; SIZES.len()])) };
+    static BLOCKS: Blocks = const { Blocks([const { Class::new() }; SIZES.len()]) };
 }
 
-fn layout(class: usize) -> Layout {
+const fn layout(class: usize) -> Layout {
     match Layout::from_size_align(SIZES[class], ALIGN) {
         Ok(layout) => layout,
-        Err(_) => unreachable!("sizes are small and the alignment is a power of two"),
+        Err(_) => unreachable!(),
     }
 }
 
-/// The class for this layout, or `None` if it is not one we keep.
-#[inline]
-fn class_of(wanted: Layout) -> Option<usize> {
-    if wanted.align() > ALIGN {
-        return None;
-    }
-    SIZES.iter().position(|&size| wanted.size() <= size)
-}
+/// Where blocks for a `T` come from: decided when it is compiled.
+struct ClassOf<T>(PhantomData<T>);
 
-/// Memory for `wanted`, which may be larger than asked for.
-pub(super) fn take(wanted: Layout) -> NonNull<u8> {
-    let class = class_of(wanted);
-    if let Some(class) = class {
-        let kept = BLOCKS.try_with(|blocks| blocks.borrow_mut().0[class].pop());
-        if let Ok(Some(block)) = kept {
-            return block;
+impl<T> ClassOf<T> {
+    /// `None` if its size or its alignment is none that is kept.
+    const CLASS: Option<usize> = {
+        let wanted = Layout::new::<T>();
+        let mut class = 0;
+        while class < SIZES.len() && SIZES[class] < wanted.size() {
+            class += 1;
         }
+        if class < SIZES.len() && wanted.align() <= ALIGN { Some(class) } else { None }
+    };
+
+    /// What is asked of the allocator.
+    const LAYOUT: Layout = match Self::CLASS {
+        Some(class) => layout(class),
+        None => Layout::new::<T>(),
+    };
+}
+
+/// Memory for a `T`. Callers have no use for one of size zero.
+#[inline]
+pub(super) fn take<T>() -> NonNull<T> {
+    if let Some(class) = ClassOf::<T>::CLASS
+        && let Ok(Some(block)) = BLOCKS.try_with(|blocks| blocks.0[class].pop())
+    {
+        return block.cast();
     }
-    let layout = class.map_or(wanted, layout);
+    fresh(ClassOf::<T>::LAYOUT).cast()
+}
+
+#[cold]
+fn fresh(layout: Layout) -> NonNull<u8> {
     debug_assert!(layout.size() > 0, "callers hold something");
     // SAFETY: the layout's size is not zero: classes have none of zero, and callers hold something.
     let memory = unsafe { alloc(layout) };
     NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// Gives back what [`take`] gave for the same layout.
+/// Gives back what [`take`] gave for the same type.
 ///
 /// # Safety
-/// `block` came from `take(wanted)`, on this thread, and is not used any more.
-pub(super) unsafe fn give_back(block: NonNull<u8>, wanted: Layout) {
-    let Some(class) = class_of(wanted) else {
-        // SAFETY: `take` allocated it with this very layout.
-        unsafe { dealloc(block.as_ptr(), wanted) };
-        return;
-    };
-    let kept = BLOCKS.try_with(|blocks| {
-        let list = &mut blocks.borrow_mut().0[class];
-        let keep = (list.len() + 1) * SIZES[class] <= KEPT_BYTES_MAX;
-        if keep {
-            list.push(block);
+/// `block` came from `take::<T>()`, on this thread, and is not used any more.
+#[inline]
+pub(super) unsafe fn give_back<T>(block: NonNull<T>) {
+    if let Some(class) = ClassOf::<T>::CLASS {
+        let kept = BLOCKS.try_with(|blocks| {
+            let blocks = &blocks.0[class];
+            let keep = blocks.kept.get() < KEPT_BYTES_MAX / SIZES[class];
+            if keep {
+                // SAFETY: the caller's promise; blocks of a class have its layout, whether fresh or recycled.
+                unsafe { blocks.push(block.cast()) };
+            }
+            keep
+        });
+        if kept == Ok(true) {
+            return;
         }
-        keep
-    });
-    if kept != Ok(true) {
-        // SAFETY: blocks of a class have the class's layout, whether fresh or recycled.
-        unsafe { dealloc(block.as_ptr(), layout(class)) };
     }
+    // SAFETY: `take` allocated it with this very layout.
+    unsafe { free(block.cast(), ClassOf::<T>::LAYOUT) };
 }
 
-/// A box in a recycled block.
-pub(crate) struct LocalBox<T> {
+/// # Safety
+/// As [`dealloc`].
+#[cold]
+unsafe fn free(block: NonNull<u8>, layout: Layout) {
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(block.as_ptr(), layout) };
+}
+
+/// A box whose memory comes from a per-core list: making one per request allocates nothing in steady state.
+///
+/// It cannot leave the core it was made on.
+///
+/// ```
+/// use corelane_runtime::buf::LocalBox;
+///
+/// let mut word = LocalBox::new(String::from("box"));
+/// word.push_str("ed");
+/// assert_eq!(LocalBox::into_inner(word), "boxed");
+/// ```
+pub struct LocalBox<T> {
     value: NonNull<T>,
-    /// Blocks stay on their thread.
-    not_send: PhantomData<*const T>,
+    /// Blocks stay on their thread, and the value is owned.
+    owns: PhantomData<*const T>,
 }
 
 impl<T> LocalBox<T> {
     const NOT_ZERO_SIZED: () = assert!(size_of::<T>() > 0, "a zero-sized value needs no block");
 
-    pub(crate) fn new(value: T) -> LocalBox<T> {
+    /// Boxes `value`, which is not of size zero.
+    #[inline]
+    pub fn new(value: T) -> LocalBox<T> {
         let () = Self::NOT_ZERO_SIZED;
-        let block = take(Layout::new::<T>()).cast::<T>();
+        let block = take::<T>();
         // SAFETY: the block is large and aligned enough for a `T`, and ours.
         unsafe { block.write(value) };
-        LocalBox { value: block, not_send: PhantomData }
+        LocalBox { value: block, owns: PhantomData }
     }
 
     /// The pointer, to be given to [`from_raw`](Self::from_raw) once.
@@ -118,15 +193,17 @@ impl<T> LocalBox<T> {
     /// # Safety
     /// `value` came from [`into_raw`](Self::into_raw) on this thread, and is given back once.
     pub(super) unsafe fn from_raw(value: NonNull<T>) -> LocalBox<T> {
-        LocalBox { value, not_send: PhantomData }
+        LocalBox { value, owns: PhantomData }
     }
 
-    pub(crate) fn into_inner(this: LocalBox<T>) -> T {
+    /// The value, out of its box.
+    #[inline]
+    pub fn into_inner(this: LocalBox<T>) -> T {
         let block = LocalBox::into_raw(this);
         // SAFETY: the block holds a value that nobody else drops: the box is gone.
         let value = unsafe { block.read() };
         // SAFETY: it came from `take` in `new` on this thread (`!Send`), and its value was moved out.
-        unsafe { give_back(block.cast(), Layout::new::<T>()) };
+        unsafe { give_back(block) };
         value
     }
 }
@@ -134,6 +211,7 @@ impl<T> LocalBox<T> {
 impl<T> Deref for LocalBox<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the block holds a value for as long as the box lives.
         unsafe { self.value.as_ref() }
@@ -141,6 +219,7 @@ impl<T> Deref for LocalBox<T> {
 }
 
 impl<T> DerefMut for LocalBox<T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the block holds a value for as long as the box lives, and the box is its only
         // owner.
@@ -149,12 +228,19 @@ impl<T> DerefMut for LocalBox<T> {
 }
 
 impl<T> Drop for LocalBox<T> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the value is dropped once, here; its block came from `take` on this thread.
         unsafe {
             self.value.drop_in_place();
-            give_back(self.value.cast(), Layout::new::<T>());
+            give_back(self.value);
         }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for LocalBox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
@@ -187,7 +273,7 @@ mod tests {
     fn the_list_is_bounded() {
         let boxes: Vec<_> = (0..100).map(|_| LocalBox::new([0u8; 8192])).collect();
         drop(boxes);
-        let kept = BLOCKS.with(|blocks| blocks.borrow().0[7].len());
+        let kept = BLOCKS.with(|blocks| blocks.0[7].kept.get());
         assert_eq!(kept, KEPT_BYTES_MAX / 8192);
     }
 }

@@ -21,10 +21,13 @@ use super::view::View;
 pub struct Lease {
     memory: NonNull<u8>,
     home: NonNull<Home>,
-    /// First byte in use. Invariant: `start <= end <= CLASSES[class]`.
+    /// First byte in use. Invariant: `start <= end <= capacity`.
     start: u32,
     /// One past the last byte in use. Invariant: all bytes before it are initialised.
     end: u32,
+    /// Bytes of the memory, here as well as in the table of classes: every append asks for them.
+    /// Invariant: `capacity == CLASSES[class]`.
+    capacity: u32,
     class: u8,
 }
 
@@ -42,13 +45,13 @@ impl Lease {
     /// above 64 KiB.
     pub fn take(capacity: usize) -> Result<Lease, PoolExhausted> {
         let (memory, class, home) = pool::take(capacity)?;
-        Ok(Lease { memory, home, start: 0, end: 0, class: class as u8 })
+        Ok(Lease { memory, home, start: 0, end: 0, capacity: CLASSES[class] as u32, class: class as u8 })
     }
 
     /// Bytes in all: those dropped from the front, those in use, and the spare ones.
     #[inline]
     pub fn capacity(&self) -> usize {
-        CLASSES[usize::from(self.class)]
+        self.capacity as usize
     }
 
     /// Room behind the bytes in use, in bytes.

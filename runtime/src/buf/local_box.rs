@@ -1,6 +1,5 @@
 //! A boxed future of any type, in a recycled block.
 
-use std::alloc::Layout;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -24,61 +23,88 @@ use super::block;
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct LocalBoxFuture<'a, T> {
-    future: NonNull<u8>,
-    poll: unsafe fn(NonNull<u8>, &mut Context<'_>) -> Poll<T>,
-    shape: &'static Shape,
+    /// `None` once it was ready: the future is dropped, and its block is back.
+    future: Option<NonNull<u8>>,
+    shape: &'a Shape<T>,
     /// Owns a future that may borrow for `'a`, and stays on its core.
     owns: PhantomData<(*const (), dyn Future<Output = T> + 'a)>,
 }
 
-/// How to get rid of a future whose type is forgotten.
-struct Shape {
+/// What is known of a future whose type is forgotten.
+struct Shape<T> {
+    /// Polls it. When it is ready, it is dropped and the place is left empty.
+    poll: unsafe fn(&mut Option<NonNull<u8>>, &mut Context<'_>) -> Poll<T>,
+    /// Drops it and gives its block back.
     drop: unsafe fn(NonNull<u8>),
-    layout: Layout,
+    bytes: usize,
 }
 
 struct ShapeOf<F>(PhantomData<F>);
 
 impl<F: Future> ShapeOf<F> {
-    const SHAPE: Shape = Shape { drop: Self::drop, layout: Layout::new::<F>() };
+    const SHAPE: Shape<F::Output> = Shape { poll: Self::poll, drop: Self::drop, bytes: size_of::<F>() };
 
     /// # Safety
-    /// `future` points to a live `F` that is never moved.
-    unsafe fn poll(future: NonNull<u8>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: the caller's promise.
-        unsafe { Pin::new_unchecked(future.cast::<F>().as_mut()).poll(cx) }
+    /// `place` holds what `LocalBoxFuture::new` has made of an `F`.
+    unsafe fn poll(place: &mut Option<NonNull<u8>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(future) = *place else { polled_too_often() };
+        // SAFETY: the caller's promise: a live `F`, which is not moved before it is dropped.
+        let polled = unsafe { Pin::new_unchecked(future.cast::<F>().as_mut()).poll(cx) };
+        if polled.is_ready() {
+            *place = None;
+            // SAFETY: it is live, and nothing points to it any more.
+            unsafe { Self::drop(future) };
+        }
+        polled
     }
 
     /// # Safety
-    /// `future` points to a live `F`, which is not used afterwards.
+    /// `future` points to a live `F` in a block that [`block::take`] gave for it on this thread; neither is used
+    /// afterwards.
+    #[inline(always)]
     unsafe fn drop(future: NonNull<u8>) {
+        /// Gives the block back even if the destructor panics.
+        struct Block<F>(NonNull<F>);
+        impl<F> Drop for Block<F> {
+            fn drop(&mut self) {
+                if size_of::<F>() > 0 {
+                    // SAFETY: it is the block that was taken for an `F`, and the future in it is gone.
+                    unsafe { block::give_back(self.0) };
+                }
+            }
+        }
+        let block = Block(future.cast::<F>());
         // SAFETY: the caller's promise.
-        unsafe { future.cast::<F>().drop_in_place() }
+        unsafe { block.0.drop_in_place() };
     }
+}
+
+#[cold]
+fn polled_too_often() -> ! {
+    panic!("a future was polled after it was ready")
 }
 
 impl<'a, T> LocalBoxFuture<'a, T> {
     /// Boxes `future`.
+    #[inline]
     pub fn new<F: Future<Output = T> + 'a>(future: F) -> LocalBoxFuture<'a, T> {
-        let shape = &ShapeOf::<F>::SHAPE;
-        let place = match shape.layout.size() {
-            // A zero-sized future needs no block, only a well-aligned address.
-            0 => NonNull::<F>::dangling(),
-            _ => block::take(shape.layout).cast::<F>(),
-        };
+        // A zero-sized future needs no block, only a well-aligned address.
+        let place = if size_of::<F>() == 0 { NonNull::<F>::dangling() } else { block::take::<F>() };
         // SAFETY: the place is large and aligned enough for an `F`, and ours.
         unsafe { place.write(future) };
-        LocalBoxFuture { future: place.cast(), poll: ShapeOf::<F>::poll, shape, owns: PhantomData }
+        LocalBoxFuture { future: Some(place.cast()), shape: &ShapeOf::<F>::SHAPE, owns: PhantomData }
     }
 }
 
 impl<T> Future for LocalBoxFuture<'_, T> {
     type Output = T;
 
+    /// # Panics
+    /// If it was ready before.
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        // SAFETY: the block holds a live future of the type `poll` is for until `self` is dropped.
-        unsafe { (self.poll)(self.future, cx) }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        // SAFETY: `new` has put the shape and the future together.
+        unsafe { (self.shape.poll)(&mut self.future, cx) }
     }
 }
 
@@ -86,27 +112,18 @@ impl<T> Future for LocalBoxFuture<'_, T> {
 impl<T> Unpin for LocalBoxFuture<'_, T> {}
 
 impl<T> Drop for LocalBoxFuture<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        /// Gives the block back even if the destructor panics.
-        struct Block(NonNull<u8>, Layout);
-        impl Drop for Block {
-            fn drop(&mut self) {
-                if self.1.size() > 0 {
-                    // SAFETY: `new` took the block for this layout on this thread (the box is
-                    // `!Send`), and the future in it is gone.
-                    unsafe { block::give_back(self.0, self.1) };
-                }
-            }
+        if let Some(future) = self.future.take() {
+            // SAFETY: it was not ready, so it is live; `new` took its block on this thread (the box is `!Send`).
+            unsafe { (self.shape.drop)(future) };
         }
-        let _block = Block(self.future, self.shape.layout);
-        // SAFETY: the block holds a live future, dropped once, here.
-        unsafe { (self.shape.drop)(self.future) };
     }
 }
 
 impl<T> fmt::Debug for LocalBoxFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalBoxFuture").field("bytes", &self.shape.layout.size()).finish()
+        f.debug_struct("LocalBoxFuture").field("bytes", &self.shape.bytes).finish()
     }
 }
 
@@ -143,6 +160,14 @@ mod tests {
             drop(future);
             assert_eq!(drops.get(), 1);
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "polled after it was ready")]
+    fn a_future_that_was_ready_is_gone() {
+        let mut future = LocalBoxFuture::new(std::future::ready(1));
+        assert_eq!(poll(&mut future), Poll::Ready(1));
+        let _ = poll(&mut future);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod local_box;
 mod pool;
 mod view;
 
+pub use self::block::LocalBox;
 pub use self::chunk::{Chunk, Chunks};
 pub use self::lease::{Lease, LeaseFull};
 pub use self::local_box::LocalBoxFuture;
@@ -37,7 +38,6 @@ pub use self::pool::{PoolExhausted, PoolStats, pool_stats};
 pub use self::view::View;
 
 pub(crate) use self::batch::Batch;
-pub(crate) use self::block::LocalBox;
 pub(crate) use self::pool::{leases_out, set_bytes_max, trim};
 
 /// Capacity of a lease large enough for most request heads, in bytes.

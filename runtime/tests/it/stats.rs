@@ -12,7 +12,7 @@ fn a_core_counts_what_it_does() {
         yield_now().await;
         let before = stats::local();
         for _ in 0..3 {
-            stats::count_request();
+            stats::count_requests(1);
             spawn(async {}).await.unwrap();
         }
         let quiet = spawn(async { std::panic::resume_unwind(Box::new("quiet")) });
@@ -37,7 +37,7 @@ fn other_threads_read_the_figures() {
             let ready = ready.clone();
             async move {
                 for _ in 0..=core.index() {
-                    stats::count_request();
+                    stats::count_requests(1);
                 }
                 ready.send(()).unwrap();
                 shutdown::draining().await;
@@ -59,7 +59,7 @@ fn other_threads_read_the_figures() {
 fn a_core_reads_the_figures_of_all_cores() {
     let runtime = Runtime::builder().cores(Some(2)).pin(false).start(|core| async move {
         if core.index() == 0 {
-            for answer in mesh::broadcast(stats::count_request).await {
+            for answer in mesh::broadcast(|| stats::count_requests(1)).await {
                 answer.unwrap();
             }
             assert_eq!(stats::all().iter().map(|core| core.requests).collect::<Vec<_>>(), [1, 1]);

@@ -157,9 +157,17 @@ impl ServerConn {
     /// [`handle_input`](Self::handle_input) then discards the rest, if it is known or likely to be small;
     /// otherwise the connection ends with the answer, which says so if it has not begun yet. Without
     /// a body, or once it is read to its end, nothing happens.
+    #[inline]
     pub fn abandon_body(&mut self) {
+        if let Reading::Body { .. } = self.reading {
+            self.abandon_rest();
+        }
+    }
+
+    #[cold]
+    fn abandon_rest(&mut self) {
         let Reading::Body { body, .. } = &mut self.reading else {
-            return;
+            unreachable!("called in the body only");
         };
         if body.is_at_end() {
             self.reading = Reading::Complete;

@@ -69,6 +69,30 @@ impl ServerConn {
         Ok(Response { start: ResponseStart { status, framing, connection }, body: plan })
     }
 
+    /// Begins and ends an answer of the usual kind in one step: what [`respond`](Self::respond),
+    /// [`body_sent`](Self::body_sent) with all of the body's `bytes`, and [`finish_response`](Self::finish_response) do
+    /// together where that comes to [`Next::Request`] and a body that is sent as it is.
+    ///
+    /// `None`, and nothing has changed, if the answer needs a closer look: the request's body is not read to its end,
+    /// the connection closes or speaks HTTP/1.0, or the method or the status bars a body.
+    #[inline]
+    pub fn respond_whole(&mut self, status: u16, bytes: u64) -> Option<ResponseStart> {
+        let is_usual = self.answer == Answer::Due
+            && matches!(self.reading, Reading::Complete)
+            && self.request.method == MethodKind::Other
+            && self.request.version == Version::Http11
+            && self.request.persistence == Persistence::KeepAlive
+            && matches!(status, 200..=203 | 206..=303 | 305..=599);
+        if !is_usual {
+            return None;
+        }
+        self.answer = Answer::None;
+        self.reading = Reading::Idle;
+        self.unflushed = self.unflushed.saturating_add(1);
+        let connection = ConnectionField::Omit;
+        Some(ResponseStart { status, framing: Framing::Length(bytes), connection })
+    }
+
     /// The end of the connection is the end of the body: the only way to send a body of unknown length to HTTP/1.0.
     fn end_with_connection(&mut self) {
         if self.request.persistence == Persistence::KeepAlive {

@@ -47,3 +47,4 @@ pub use response::{CONTINUE, ConnectionField, Framing, ResponseStart, START_BYTE
 pub use status::reason;
 
 pub(crate) use field::is_reserved;
+pub(crate) use response::CONTENT_LENGTH;

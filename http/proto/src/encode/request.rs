@@ -4,7 +4,7 @@ use bytes::BufMut;
 
 use super::error::{EncodeError, Kind};
 use super::field::FieldWriter;
-use super::response::{BLANK_LINE_BYTES, CHUNKED, CLOSE, CONTENT_LENGTH, KEEP_ALIVE, UPGRADE};
+use super::response::{BLANK_LINE_BYTES, CHUNKED, CLOSE, CONTENT_LENGTH, Digits, KEEP_ALIVE, UPGRADE};
 use super::{ConnectionField, Framing};
 use crate::class::{is_token, is_visible};
 
@@ -63,11 +63,14 @@ impl RequestStart<'_> {
         if !is_visible(self.host) {
             return Err(Kind::FieldValue.into());
         }
-        let mut digits = itoa::Buffer::new();
-        let framing: [&[u8]; 3] = match self.framing {
-            Framing::Omit => [b"", b"", b""],
-            Framing::Length(bytes) => [CONTENT_LENGTH, digits.format(bytes).as_bytes(), b"\r\n"],
-            Framing::Chunked => [CHUNKED, b"", b""],
+        let digits;
+        let framing: [&[u8]; 2] = match self.framing {
+            Framing::Omit => [b"", b""],
+            Framing::Length(bytes) => {
+                digits = Digits::of(bytes);
+                [CONTENT_LENGTH, digits.line()]
+            }
+            Framing::Chunked => [CHUNKED, b""],
         };
         let connection: &[u8] = match self.connection {
             ConnectionField::Omit => b"",
@@ -75,7 +78,7 @@ impl RequestStart<'_> {
             ConnectionField::Close => CLOSE,
             ConnectionField::Upgrade => UPGRADE,
         };
-        let parts: [&[u8]; 10] = [
+        let parts: [&[u8]; 9] = [
             self.method,
             b" ",
             self.target,
@@ -84,7 +87,6 @@ impl RequestStart<'_> {
             b"\r\n",
             framing[0],
             framing[1],
-            framing[2],
             connection,
         ];
         let bytes: usize = parts.iter().map(|part| part.len()).sum();

@@ -5,7 +5,7 @@ use bytes::BufMut;
 use super::error::{EncodeError, Kind};
 use super::field::FieldWriter;
 use super::status;
-use crate::date::{DATE_LINE_BYTES, DateCache, OK_AND_DATE_BYTES};
+use crate::date::{DATE_LINE_BYTES, DateCache, OK_DATE_LENGTH_BYTES};
 
 /// Room that [`ResponseStart::encode`] asks for, in bytes: the longest status line, the date, the
 /// longest framing and connection fields, and the blank line.
@@ -22,7 +22,7 @@ pub const START_BYTES_MAX: usize = status::LINE_BYTES_MAX
 /// The interim response that tells a client to send its body (RFC 9110 §15.2.1). It has no fields.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-pub(super) const CONTENT_LENGTH: &[u8; 16] = b"content-length: ";
+pub(crate) const CONTENT_LENGTH: &[u8; 16] = b"content-length: ";
 pub(super) const CHUNKED: &[u8; 28] = b"transfer-encoding: chunked\r\n";
 pub(super) const KEEP_ALIVE: &[u8; 24] = b"connection: keep-alive\r\n";
 pub(super) const CLOSE: &[u8; 19] = b"connection: close\r\n";
@@ -34,8 +34,10 @@ const _: () =
     assert!(CHUNKED.len() <= CONTENT_LENGTH.len() + U64_DIGITS_MAX + 2, "the room covers either framing");
 const _: () =
     assert!(CLOSE.len() <= KEEP_ALIVE.len() && UPGRADE.len() <= KEEP_ALIVE.len(), "and either option");
-const _: () =
-    assert!(OK_AND_DATE_BYTES <= status::LINE_BYTES_MAX + DATE_LINE_BYTES, "and the shortcut for 200");
+const _: () = assert!(
+    OK_DATE_LENGTH_BYTES <= status::LINE_BYTES_MAX + DATE_LINE_BYTES + CONTENT_LENGTH.len(),
+    "and the shortcut for 200"
+);
 
 /// The field that says where the body of a message ends (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,24 +93,13 @@ impl ResponseStart {
         if out.remaining_mut() < START_BYTES_MAX {
             return Err(Kind::Full.into());
         }
-        match date {
+        match (date, self.framing) {
             // One copy for the beginning of nearly every response.
-            Some(date) if self.status == 200 => out.put_slice(date.ok_and_date()),
-            _ => {
-                out.put_slice(status::line(self.status).ok_or(Kind::Status)?);
-                if let Some(date) = date {
-                    out.put_slice(date.line());
-                }
+            (Some(date), Framing::Length(bytes)) if self.status == 200 => {
+                out.put_slice(date.ok_date_and_length());
+                out.put_slice(Digits::of(bytes).line());
             }
-        }
-        match self.framing {
-            Framing::Length(bytes) => {
-                out.put_slice(CONTENT_LENGTH);
-                out.put_slice(itoa::Buffer::new().format(bytes).as_bytes());
-                out.put_slice(b"\r\n");
-            }
-            Framing::Chunked => out.put_slice(CHUNKED),
-            Framing::Omit => {}
+            _ => self.encode_rare(out, date)?,
         }
         match self.connection {
             ConnectionField::Omit => {}
@@ -117,5 +108,66 @@ impl ResponseStart {
             ConnectionField::Upgrade => out.put_slice(UPGRADE),
         }
         Ok(FieldWriter::new(out))
+    }
+
+    /// Status line, date and framing one by one.
+    #[inline(never)]
+    fn encode_rare<B: BufMut>(&self, out: &mut B, date: Option<&DateCache>) -> Result<(), EncodeError> {
+        out.put_slice(status::line(self.status).ok_or(Kind::Status)?);
+        if let Some(date) = date {
+            out.put_slice(date.line());
+        }
+        match self.framing {
+            Framing::Length(bytes) => {
+                out.put_slice(CONTENT_LENGTH);
+                out.put_slice(Digits::of(bytes).line());
+            }
+            Framing::Chunked => out.put_slice(CHUNKED),
+            Framing::Omit => {}
+        }
+        Ok(())
+    }
+}
+
+/// A number in decimal digits with a CRLF behind it.
+pub(super) struct Digits {
+    /// The text stands at the end.
+    text: [u8; U64_DIGITS_MAX + 2],
+    start: usize,
+}
+
+impl Digits {
+    #[inline]
+    pub(super) fn of(number: u64) -> Self {
+        let mut text = [b'\n'; U64_DIGITS_MAX + 2];
+        text[U64_DIGITS_MAX] = b'\r';
+        let mut start = U64_DIGITS_MAX;
+        let mut rest = number;
+        // The last digit first; no number has more than there is room for.
+        loop {
+            start -= 1;
+            text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 || start == 0 {
+                return Self { text, start };
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn line(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_length_are_written_out() {
+        for number in [0, 9, 10, 99, 100, 999, 65_536, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+            assert_eq!(Digits::of(number).line(), format!("{number}\r\n").as_bytes());
+        }
     }
 }

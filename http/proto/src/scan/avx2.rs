@@ -107,6 +107,10 @@ unsafe fn take(bytes: &[u8], mut line: usize, room: &mut [Field]) -> Taken {
     let len = room.len();
     let mut room = room.iter_mut();
     while let Some(lf) = ends.next(block) {
+        // The blank line is for the caller, and no field is that short.
+        if lf <= line + 1 {
+            break;
+        }
         // SAFETY: `line` is more than the LF before it, which lies within the bytes. LFs come in order, and each is
         // one of `bytes`. The test says the rest.
         let field = unsafe {

@@ -8,3 +8,4 @@ mod handover;
 mod link;
 mod misuse;
 mod persistence;
+mod whole;
