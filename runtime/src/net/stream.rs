@@ -111,22 +111,6 @@ impl Stream {
         Stream { io: Io::Memory(end), state, peer: PeerAddr::Memory }
     }
 
-    /// A second stream over the same socket, so that one task may receive while another sends: for
-    /// protocols in which answers and requests do not take turns.
-    ///
-    /// Each has deadlines and an end of its own; the socket closes with the last of them. A shutdown of
-    /// either is the socket's. Receive from one of them only: what has arrived goes to whichever asks.
-    ///
-    /// # Errors
-    /// If the process is out of descriptors or the driver cannot take another;
-    /// [`Unsupported`](io::ErrorKind::Unsupported) for memory streams.
-    pub fn duplicate(&self) -> io::Result<Stream> {
-        match &self.io {
-            Io::Socket(socket) => Stream::adopt(socket.fd().try_clone_to_owned()?, self.peer),
-            Io::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-
     /// Receives what has arrived, up to the size of a lease; an empty lease is the end of the
     /// stream. While it waits it holds no lease. If the core's pool is at its bound it waits for
     /// room, and the peer's bytes stay in the kernel.

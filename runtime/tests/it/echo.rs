@@ -156,31 +156,3 @@ fn every_kind_of_chunk_is_sent_whole() {
         assert_eq!(&right.recv().await.unwrap()[..], b"after nothing");
     });
 }
-
-/// A peer that answers only after it has read everything, and a sender that fills the socket first: one task could
-/// not do both.
-#[test]
-fn a_duplicate_sends_while_the_other_receives() {
-    on_each_driver(|| async {
-        let (mut receiver, peer) = tcp_pair().await;
-        let mut sender = receiver.duplicate().unwrap();
-        let server = spawn(echo(peer));
-        let sending = spawn(async move {
-            sender.send(vec![7; TOTAL]).await.unwrap();
-            sender.shutdown(Shutdown::Write).unwrap();
-        });
-        let mut received = 0;
-        loop {
-            let bytes = receiver.recv().await.unwrap();
-            if bytes.is_empty() {
-                break;
-            }
-            received += bytes.len();
-        }
-        assert_eq!(received, TOTAL);
-        sending.await.unwrap();
-        assert_eq!(server.await.unwrap().unwrap(), TOTAL as u64);
-        let (left, _right) = net::duplex(1);
-        assert!(left.duplicate().is_err(), "memory streams have one owner");
-    });
-}

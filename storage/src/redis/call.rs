@@ -1,0 +1,165 @@
+//! A command on its way, as a future.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use corelane_runtime::buf::LocalBoxFuture;
+use corelane_runtime::time;
+
+use super::Redis;
+use super::error::{Kind, RedisError};
+use super::mux::{Request, SlotId};
+use super::proto::{Command, FromReply, Value};
+
+/// A command that is sent when it is first polled, and becomes its reply as a `T`.
+///
+/// All commands first polled in one turn of the core leave in one write.
+///
+/// ```no_run
+/// # use corelane_storage::redis::{Redis, RedisError};
+/// # use std::time::Duration;
+/// # async fn example(redis: Redis) -> Result<(), RedisError> {
+/// let visits = redis.get("visits").to::<Option<u64>>().deadline(Duration::from_millis(100)).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`RedisError`]: the server's error, a reply of another type, no reply by the deadline, the end of the
+/// connection. A command that was certainly not executed, or is read-only, is sent a second time if its
+/// connection ended.
+///
+/// # Cancellation
+/// May be dropped at any time. Before it is first polled nothing was sent; after that the server may execute it, and
+/// its reply is thrown away.
+#[must_use = "a command is sent when it is awaited"]
+pub struct Call<'a, T> {
+    redis: &'a Redis,
+    request: Request,
+    patience: Option<Duration>,
+    state: State<'a>,
+    reply: PhantomData<fn() -> T>,
+}
+
+enum State<'a> {
+    Idle,
+    /// In the hands of the shared connection.
+    Waiting { slot: SlotId, deadline: Instant, retried: bool },
+    /// On a way that takes more than one step.
+    Boxed(LocalBoxFuture<'a, Result<Value, RedisError>>),
+    Done,
+}
+
+impl<'a, T: FromReply> Call<'a, T> {
+    pub(super) fn new(redis: &'a Redis, request: Request) -> Call<'a, T> {
+        Call { redis, request, patience: None, state: State::Idle, reply: PhantomData }
+    }
+
+    /// Asks for the reply as another type.
+    pub fn to<U: FromReply>(mut self) -> Call<'a, U> {
+        Call {
+            redis: self.redis,
+            request: std::mem::replace(&mut self.request, Request::Many([].into())),
+            patience: self.patience,
+            state: std::mem::replace(&mut self.state, State::Done),
+            reply: PhantomData,
+        }
+    }
+
+    /// The longest wait for the reply, from the first poll on. Default [`Config::deadline`](super::Config::deadline).
+    pub fn deadline(mut self, patience: Duration) -> Call<'a, T> {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// The command, to send it in a [`Pipeline`](super::Pipeline) for instance.
+    ///
+    /// # Panics
+    /// If this is a pipeline itself.
+    #[track_caller]
+    pub fn into_command(mut self) -> Command {
+        match std::mem::replace(&mut self.request, Request::Many([].into())) {
+            Request::One(command) => command,
+            Request::Many(_) => panic!("a pipeline is not one command"),
+        }
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value, RedisError>> {
+        loop {
+            match &mut self.state {
+                State::Idle => {
+                    let patience = self.patience.unwrap_or(self.redis.config().deadline);
+                    let now = time::now();
+                    let deadline = now.checked_add(patience).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()));
+                    if let Some(boxed) = self.redis.route(&self.request, patience) {
+                        self.state = State::Boxed(boxed);
+                        continue;
+                    }
+                    match self.redis.node().submit(&self.request, deadline, cx) {
+                        Ok(slot) => self.state = State::Waiting { slot, deadline, retried: false },
+                        Err(error) => {
+                            self.state = State::Done;
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                    return Poll::Pending;
+                }
+                State::Waiting { slot, deadline, retried } => {
+                    let Poll::Ready(outcome) = self.redis.node().poll_slot(*slot, cx) else { return Poll::Pending };
+                    let (deadline, retried) = (*deadline, *retried);
+                    self.state = State::Done;
+                    if let Err(error) = &outcome
+                        && !retried
+                        && may_retry(&self.request, error)
+                        && deadline > time::now()
+                        && let Ok(slot) = self.redis.node().submit(&self.request, deadline, cx)
+                    {
+                        self.state = State::Waiting { slot, deadline, retried: true };
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(outcome);
+                }
+                State::Boxed(future) => {
+                    let Poll::Ready(outcome) = Pin::new(future).poll(cx) else { return Poll::Pending };
+                    self.state = State::Done;
+                    return Poll::Ready(outcome);
+                }
+                State::Done => panic!("a call was polled after its end"),
+            }
+        }
+    }
+}
+
+/// Only after the end of a connection, and only what does no harm twice.
+fn may_retry(request: &Request, error: &RedisError) -> bool {
+    match error.kind() {
+        Kind::Lost { sent: false, .. } => true,
+        Kind::Lost { sent: true, .. } => request.commands().iter().all(Command::is_read_only),
+        _ => false,
+    }
+}
+
+impl<T: FromReply> Future for Call<'_, T> {
+    type Output = Result<T, RedisError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RedisError>> {
+        match self.poll_value(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(Value::Error(error))) => Poll::Ready(Err(RedisError::new(Kind::Server(error)))),
+            Poll::Ready(Ok(value)) => Poll::Ready(T::from_reply(value).map_err(RedisError::from)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<T> Drop for Call<'_, T> {
+    fn drop(&mut self) {
+        if let State::Waiting { slot, .. } = self.state {
+            self.redis.node().give_up(slot);
+        }
+    }
+}

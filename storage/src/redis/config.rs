@@ -1,0 +1,172 @@
+//! Where the server is, and what a client may cost.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::proto::Limits;
+
+/// One server's address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// A host, by name or address, and a port.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Endpoint::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What kind of deployment the endpoints belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Topology {
+    /// One server.
+    Single,
+    /// A cluster; the endpoints are some of its nodes.
+    Cluster,
+    /// Sentinels, which know where the primary of a service is.
+    Sentinel {
+        /// The name the sentinels have for it.
+        service: String,
+    },
+}
+
+/// A password. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a password.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub(super) fn danger_reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Which version of the protocol to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// RESP3, or RESP2 with a server that does not know it (before Redis 6).
+    #[default]
+    Best,
+    /// RESP2.
+    Resp2,
+}
+
+/// All that a client is told. Made from a [URL](Config::from_url), then changed field by field.
+///
+/// ```
+/// use corelane_storage::redis::Config;
+/// use std::time::Duration;
+///
+/// let mut config = Config::from_url("redis://app:secret@10.0.0.5:6380/2")?;
+/// config.deadline = Duration::from_millis(250);
+/// assert_eq!(config.database, 2);
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), corelane_storage::redis::UrlError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The server, or the first ones to ask. Never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// What they are.
+    pub topology: Topology,
+    /// TLS was asked for (`rediss://`).
+    pub tls: bool,
+    /// User of the access control list; `None` is the default user.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Database to select. Default 0.
+    pub database: u32,
+    /// Name shown in `CLIENT LIST`. Default `corelane`.
+    pub client_name: Option<String>,
+    /// Protocol version. Default [`Protocol::Best`].
+    pub protocol: Protocol,
+    /// Longest wait for a reply, from when the command is first polled. Default 5 s: far above any
+    /// healthy reply, below what people wait for a page. Lower it for a cache.
+    pub deadline: Duration,
+    /// Longest wait for a connection, handshake included. Default 5 s.
+    pub connect_timeout: Duration,
+    /// Longest silence of a server that owes replies; then the connection is given up. Default 10 s,
+    /// above [`deadline`](Self::deadline): a slow command should fail alone, a dead peer takes the connection with it.
+    pub silence_max: Duration,
+    /// Commands sent and not answered, per connection. Default 8,192. Further ones wait.
+    pub in_flight_max: usize,
+    /// Bytes of commands not yet taken by the kernel, per connection. Default 4 MiB. Further
+    /// commands wait; a single one may be larger.
+    pub queued_bytes_max: usize,
+    /// Commands that wait for room or for the connection. Default 10,000. Further ones fail at once.
+    pub waiting_max: usize,
+    /// Connections of their own for blocking commands and watched transactions, per core. Default 16.
+    pub exclusive_max: usize,
+    /// Bounds of one reply.
+    pub reply_limits: Limits,
+}
+
+impl Config {
+    /// The defaults, for these endpoints.
+    pub(super) fn new(endpoints: Vec<Endpoint>, topology: Topology) -> Config {
+        Config {
+            endpoints,
+            topology,
+            tls: false,
+            username: None,
+            password: None,
+            database: 0,
+            client_name: Some("corelane".to_owned()),
+            protocol: Protocol::Best,
+            deadline: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            silence_max: Duration::from_secs(10),
+            in_flight_max: 8 * 1024,
+            queued_bytes_max: 4 * 1024 * 1024,
+            waiting_max: 10_000,
+            exclusive_max: 16,
+            reply_limits: Limits::default(),
+        }
+    }
+
+    /// Reads a URL:
+    ///
+    /// | form | what |
+    /// | --- | --- |
+    /// | `redis://[user[:password]@]host[:port][/database]` | one server; `rediss://` for TLS |
+    /// | `redis+unix:///path/to/socket?db=N` | a Unix socket |
+    /// | `redis-cluster://host[:port],host[:port]…` | a cluster, by some of its nodes; `rediss-cluster://` for TLS |
+    /// | `redis-sentinel://host[:port],…/service[/database]` | a primary, found by sentinels; `rediss-sentinel://` for TLS |
+    ///
+    /// A password without a user is `redis://:password@host`. User and password are percent-decoded. Parameters: `db`,
+    /// `client_name`, `protocol` (2 or 3). Ports default to 6379, those of sentinels to 26379.
+    ///
+    /// # Errors
+    /// [`UrlError`] that says which part is wrong; unknown schemes and parameters are errors.
+    pub fn from_url(url: &str) -> Result<Config, super::url::UrlError> {
+        super::url::parse(url)
+    }
+}

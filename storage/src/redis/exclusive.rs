@@ -1,0 +1,185 @@
+//! A connection with one user at a time: handshakes, blocking commands, watched transactions.
+
+use std::rc::Rc;
+
+use corelane_runtime::buf::Lease;
+use corelane_runtime::time;
+
+use super::config::{Config, Endpoint, Protocol};
+use super::error::Cause;
+use super::proto::{Command, Decoder, Reply, Value};
+use super::transport::Transport;
+
+/// A connection on which the handshake is done.
+pub(super) struct Exclusive {
+    transport: Transport,
+    decoder: Decoder,
+    /// Bytes received and not decoded.
+    unread: Option<Lease>,
+    /// Every command sent was answered. False while one is under way, and so for good if its future was dropped.
+    in_step: bool,
+}
+
+impl Exclusive {
+    /// Connects and greets the server.
+    ///
+    /// # Errors
+    /// The cause, within `config.connect_timeout`.
+    ///
+    /// # Cancellation
+    /// May be dropped at any time; the connection is closed.
+    pub(super) async fn open(config: &Config, endpoint: &Endpoint) -> Result<Exclusive, Cause> {
+        if config.tls {
+            return Err(Cause::NotRedis("TLS is not built in"));
+        }
+        let limit = config.connect_timeout;
+        match time::timeout(limit, Exclusive::open_patiently(config, endpoint)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Cause::ConnectTimeout(limit)),
+        }
+    }
+
+    async fn open_patiently(config: &Config, endpoint: &Endpoint) -> Result<Exclusive, Cause> {
+        let transport = Transport::connect(endpoint).await.map_err(Cause::io)?;
+        let decoder = Decoder::new(config.reply_limits);
+        let mut connection = Exclusive { transport, decoder, unread: None, in_step: true };
+        connection.greet(config).await?;
+        Ok(connection)
+    }
+
+    /// `HELLO 3` with user and name in one, or the single commands with a server that does not know it.
+    async fn greet(&mut self, config: &Config) -> Result<(), Cause> {
+        let user = config.username.as_deref().unwrap_or("default");
+        let mut greeted = false;
+        if config.protocol == Protocol::Best {
+            let mut hello = Command::new("HELLO").arg("3");
+            if let Some(password) = &config.password {
+                hello = hello.arg("AUTH").arg(user).arg(password.danger_reveal());
+            }
+            if let Some(name) = &config.client_name {
+                hello = hello.arg("SETNAME").arg(name);
+            }
+            greeted = match self.exchange(&hello).await? {
+                Value::Error(error) if matches!(error.code(), "ERR" | "NOPROTO") => false,
+                Value::Error(error) => return Err(Cause::Refused(error)),
+                Value::Map(_) | Value::Array(_) => true,
+                _ => return Err(Cause::NotRedis("its answer to HELLO is no map")),
+            };
+        }
+        if !greeted {
+            if let Some(password) = &config.password {
+                // One argument where no user was named: servers before Redis 6 know no users.
+                let auth = Command::new("AUTH").arg(config.username.as_deref()).arg(password.danger_reveal());
+                self.expect_ok(&auth).await?;
+            }
+            if let Some(name) = &config.client_name {
+                self.expect_ok(&Command::new("CLIENT SETNAME").arg(name)).await?;
+            }
+        }
+        if config.database != 0 {
+            self.expect_ok(&Command::new("SELECT").arg(config.database)).await?;
+        }
+        if !greeted && config.password.is_none() && config.client_name.is_none() && config.database == 0 {
+            // Nothing was said so far: make sure that somebody answers, and does not want a password.
+            match self.exchange(&Command::new("PING")).await? {
+                Value::Error(error) if error.code() == "NOAUTH" => return Err(Cause::Refused(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn expect_ok(&mut self, command: &Command) -> Result<(), Cause> {
+        match self.exchange(command).await? {
+            value if value.is_ok() => Ok(()),
+            Value::Error(error) => Err(Cause::Refused(error)),
+            _ => Err(Cause::NotRedis("it answers the handshake with other than OK")),
+        }
+    }
+
+    /// Sends one command and waits for its reply. Pushes in between are thrown away.
+    ///
+    /// # Cancellation
+    /// If dropped before it is done the connection is [out of step](Self::is_in_step).
+    pub(super) async fn exchange(&mut self, command: &Command) -> Result<Value, Cause> {
+        let mut out = Vec::new();
+        command.write_to(&mut out);
+        self.in_step = false;
+        self.transport.send(out).await.map_err(Cause::io)?;
+        let value = loop {
+            if let Reply::Value(value) = self.next().await? {
+                break value;
+            }
+        };
+        self.in_step = true;
+        Ok(value)
+    }
+
+    /// Sends several commands at once and waits for all replies.
+    ///
+    /// # Cancellation
+    /// As [`exchange`](Self::exchange).
+    pub(super) async fn exchange_all(&mut self, commands: &[Command]) -> Result<Vec<Value>, Cause> {
+        let mut out = Vec::new();
+        for command in commands {
+            command.write_to(&mut out);
+        }
+        self.in_step = false;
+        self.transport.send(out).await.map_err(Cause::io)?;
+        let mut values = Vec::with_capacity(commands.len());
+        while values.len() < commands.len() {
+            if let Reply::Value(value) = self.next().await? {
+                values.push(value);
+            }
+        }
+        self.in_step = true;
+        Ok(values)
+    }
+
+    /// The next reply or push.
+    ///
+    /// # Cancellation
+    /// May be dropped at any time: nothing is lost.
+    pub(super) async fn next(&mut self) -> Result<Reply, Cause> {
+        loop {
+            if let Some(lease) = &mut self.unread {
+                let mut input = &lease[..];
+                let decoded = self.decoder.decode(&mut input);
+                let used = lease.len() - input.len();
+                lease.advance(used);
+                match decoded.map_err(Cause::Protocol)? {
+                    Some(reply) => return Ok(reply),
+                    None => self.unread = None,
+                }
+            }
+            let lease = self.transport.recv().await.map_err(Cause::io)?;
+            if lease.is_empty() {
+                return Err(Cause::Eof);
+            }
+            self.unread = Some(lease);
+        }
+    }
+
+    /// True if the next reply is that of the next command.
+    pub(super) fn is_in_step(&self) -> bool {
+        self.in_step && self.decoder.is_between_replies() && self.unread.as_ref().is_none_or(|lease| lease.is_empty())
+    }
+
+    /// What a connection for many users is made of.
+    pub(super) fn into_parts(self) -> (Transport, Decoder, Option<Lease>) {
+        (self.transport, self.decoder, self.unread)
+    }
+}
+
+/// Where and how to open connections to one server.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) config: Rc<Config>,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Target {
+    pub(super) async fn open(&self) -> Result<Exclusive, Cause> {
+        Exclusive::open(&self.config, &self.endpoint).await
+    }
+}
