@@ -23,6 +23,7 @@ pub mod latency;
 pub mod load;
 pub mod machine;
 pub mod process;
+pub mod redis;
 pub mod server;
 pub mod smoke;
 pub mod stats;

@@ -12,6 +12,7 @@ use corelane_runtime::time;
 use super::Redis;
 use super::error::{Kind, RedisError};
 use super::mux::{Request, SlotId};
+use super::node::Node;
 use super::proto::{Command, FromReply, Value};
 
 /// A command that is sent when it is first polled, and becomes its reply as a `T`.
@@ -47,10 +48,26 @@ pub struct Call<'a, T> {
 enum State<'a> {
     Idle,
     /// In the hands of the shared connection.
-    Waiting { slot: SlotId, deadline: Instant, retried: bool },
+    Waiting(Ticket<'a>),
     /// On a way that takes more than one step.
     Boxed(LocalBoxFuture<'a, Result<Value, RedisError>>),
     Done,
+}
+
+/// A slot that is given up when this is dropped before its outcome was taken.
+struct Ticket<'a> {
+    node: &'a Node,
+    slot: Option<SlotId>,
+    deadline: Instant,
+    retried: bool,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            self.node.give_up(slot);
+        }
+    }
 }
 
 impl<'a, T: FromReply> Call<'a, T> {
@@ -59,12 +76,12 @@ impl<'a, T: FromReply> Call<'a, T> {
     }
 
     /// Asks for the reply as another type.
-    pub fn to<U: FromReply>(mut self) -> Call<'a, U> {
+    pub fn to<U: FromReply>(self) -> Call<'a, U> {
         Call {
             redis: self.redis,
-            request: std::mem::replace(&mut self.request, Request::Many([].into())),
+            request: self.request,
             patience: self.patience,
-            state: std::mem::replace(&mut self.state, State::Done),
+            state: self.state,
             reply: PhantomData,
         }
     }
@@ -80,8 +97,8 @@ impl<'a, T: FromReply> Call<'a, T> {
     /// # Panics
     /// If this is a pipeline itself.
     #[track_caller]
-    pub fn into_command(mut self) -> Command {
-        match std::mem::replace(&mut self.request, Request::Many([].into())) {
+    pub fn into_command(self) -> Command {
+        match self.request {
             Request::One(command) => command,
             Request::Many(_) => panic!("a pipeline is not one command"),
         }
@@ -93,33 +110,35 @@ impl<'a, T: FromReply> Call<'a, T> {
                 State::Idle => {
                     let patience = self.patience.unwrap_or(self.redis.config().deadline);
                     let now = time::now();
-                    let deadline = now.checked_add(patience).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()));
+                    let deadline = now
+                        .checked_add(patience)
+                        .unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()));
                     if let Some(boxed) = self.redis.route(&self.request, patience) {
                         self.state = State::Boxed(boxed);
                         continue;
                     }
-                    match self.redis.node().submit(&self.request, deadline, cx) {
-                        Ok(slot) => self.state = State::Waiting { slot, deadline, retried: false },
-                        Err(error) => {
-                            self.state = State::Done;
-                            return Poll::Ready(Err(error));
-                        }
-                    }
+                    self.state = State::Done;
+                    let node = self.redis.node();
+                    let slot = Some(node.submit(&self.request, deadline, cx)?);
+                    self.state = State::Waiting(Ticket { node, slot, deadline, retried: false });
                     return Poll::Pending;
                 }
-                State::Waiting { slot, deadline, retried } => {
-                    let Poll::Ready(outcome) = self.redis.node().poll_slot(*slot, cx) else { return Poll::Pending };
-                    let (deadline, retried) = (*deadline, *retried);
-                    self.state = State::Done;
+                State::Waiting(ticket) => {
+                    let Some(slot) = ticket.slot else {
+                        unreachable!("a ticket has a slot until its outcome is taken")
+                    };
+                    let Poll::Ready(outcome) = ticket.node.poll_slot(slot, cx) else { return Poll::Pending };
+                    ticket.slot = None;
                     if let Err(error) = &outcome
-                        && !retried
+                        && !std::mem::replace(&mut ticket.retried, true)
                         && may_retry(&self.request, error)
-                        && deadline > time::now()
-                        && let Ok(slot) = self.redis.node().submit(&self.request, deadline, cx)
+                        && ticket.deadline > time::now()
+                        && let Ok(slot) = ticket.node.submit(&self.request, ticket.deadline, cx)
                     {
-                        self.state = State::Waiting { slot, deadline, retried: true };
+                        ticket.slot = Some(slot);
                         return Poll::Pending;
                     }
+                    self.state = State::Done;
                     return Poll::Ready(outcome);
                 }
                 State::Boxed(future) => {
@@ -152,14 +171,6 @@ impl<T: FromReply> Future for Call<'_, T> {
             Poll::Ready(Ok(Value::Error(error))) => Poll::Ready(Err(RedisError::new(Kind::Server(error)))),
             Poll::Ready(Ok(value)) => Poll::Ready(T::from_reply(value).map_err(RedisError::from)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        }
-    }
-}
-
-impl<T> Drop for Call<'_, T> {
-    fn drop(&mut self) {
-        if let State::Waiting { slot, .. } = self.state {
-            self.redis.node().give_up(slot);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::proto::{ConvertError, DecodeError, ErrorReply};
@@ -44,7 +44,7 @@ pub(super) enum Kind {
 /// What ended a connection, or kept it from being made.
 #[derive(Clone, Debug)]
 pub(super) enum Cause {
-    Io(Rc<io::Error>),
+    Io(Arc<io::Error>),
     /// The server closed it.
     Eof,
     Protocol(DecodeError),
@@ -62,7 +62,7 @@ pub(super) enum Cause {
 
 impl Cause {
     pub(super) fn io(error: io::Error) -> Cause {
-        Cause::Io(Rc::new(error))
+        Cause::Io(Arc::new(error))
     }
 
     /// True if the server's process is not there: the try cost neither side anything.

@@ -3,16 +3,17 @@
 use std::rc::Rc;
 
 use corelane_runtime::buf::Lease;
+use corelane_runtime::net::Stream;
 use corelane_runtime::time;
 
 use super::config::{Config, Endpoint, Protocol};
 use super::error::Cause;
 use super::proto::{Command, Decoder, Reply, Value};
-use super::transport::Transport;
+use super::transport;
 
 /// A connection on which the handshake is done.
 pub(super) struct Exclusive {
-    transport: Transport,
+    stream: Stream,
     decoder: Decoder,
     /// Bytes received and not decoded.
     unread: Option<Lease>,
@@ -40,9 +41,9 @@ impl Exclusive {
     }
 
     async fn open_patiently(config: &Config, endpoint: &Endpoint) -> Result<Exclusive, Cause> {
-        let transport = Transport::connect(endpoint).await.map_err(Cause::io)?;
+        let stream = transport::connect(endpoint).await.map_err(Cause::io)?;
         let decoder = Decoder::new(config.reply_limits);
-        let mut connection = Exclusive { transport, decoder, unread: None, in_step: true };
+        let mut connection = Exclusive { stream, decoder, unread: None, in_step: true };
         connection.greet(config).await?;
         Ok(connection)
     }
@@ -105,7 +106,7 @@ impl Exclusive {
         let mut out = Vec::new();
         command.write_to(&mut out);
         self.in_step = false;
-        self.transport.send(out).await.map_err(Cause::io)?;
+        self.stream.send(out).await.map_err(Cause::io)?;
         let value = loop {
             if let Reply::Value(value) = self.next().await? {
                 break value;
@@ -125,7 +126,7 @@ impl Exclusive {
             command.write_to(&mut out);
         }
         self.in_step = false;
-        self.transport.send(out).await.map_err(Cause::io)?;
+        self.stream.send(out).await.map_err(Cause::io)?;
         let mut values = Vec::with_capacity(commands.len());
         while values.len() < commands.len() {
             if let Reply::Value(value) = self.next().await? {
@@ -152,7 +153,7 @@ impl Exclusive {
                     None => self.unread = None,
                 }
             }
-            let lease = self.transport.recv().await.map_err(Cause::io)?;
+            let lease = self.stream.recv().await.map_err(Cause::io)?;
             if lease.is_empty() {
                 return Err(Cause::Eof);
             }
@@ -162,12 +163,14 @@ impl Exclusive {
 
     /// True if the next reply is that of the next command.
     pub(super) fn is_in_step(&self) -> bool {
-        self.in_step && self.decoder.is_between_replies() && self.unread.as_ref().is_none_or(|lease| lease.is_empty())
+        self.in_step
+            && self.decoder.is_between_replies()
+            && self.unread.as_ref().is_none_or(|lease| lease.is_empty())
     }
 
     /// What a connection for many users is made of.
-    pub(super) fn into_parts(self) -> (Transport, Decoder, Option<Lease>) {
-        (self.transport, self.decoder, self.unread)
+    pub(super) fn into_parts(self) -> (Stream, Decoder, Option<Lease>) {
+        (self.stream, self.decoder, self.unread.filter(|lease| !lease.is_empty()))
     }
 }
 

@@ -36,6 +36,7 @@ mod error;
 mod exclusive;
 mod mux;
 mod node;
+mod pipeline;
 mod stats;
 mod transport;
 mod url;
@@ -49,6 +50,7 @@ use corelane_storage_proto::resp as proto;
 pub use self::call::Call;
 pub use self::config::{Config, Endpoint, Protocol, Secret, Topology};
 pub use self::error::RedisError;
+pub use self::pipeline::Pipeline;
 pub use self::proto::{Command, ConvertError, ErrorReply, FromReply, Limits, ToArg, Value};
 pub use self::stats::{LATENCY_BUCKETS, Stats};
 pub use self::url::UrlError;
@@ -117,7 +119,9 @@ impl Redis {
 
     fn target(config: Config) -> Result<Target, RedisError> {
         if config.tls {
-            return Err(RedisError::new(Kind::Misuse("TLS to redis is not built in: use redis:// or a local stunnel")));
+            return Err(RedisError::new(Kind::Misuse(
+                "TLS to redis is not built in: use redis:// or a local stunnel",
+            )));
         }
         if config.topology != Topology::Single {
             return Err(RedisError::new(Kind::Misuse("clusters and sentinels need a client of their own")));

@@ -1,13 +1,14 @@
 //! One server and the connection to it that all callers of the core share.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use corelane_runtime::buf::Lease;
+use corelane_runtime::net::{RecvHalf, SendHalf};
 use corelane_runtime::{spawn, time};
 
 use super::error::{Cause, RedisError};
@@ -15,7 +16,6 @@ use super::exclusive::{Exclusive, Target};
 use super::mux::{Depth, Mux, Request, SlotId};
 use super::proto::{Decoder, Reply, Value};
 use super::stats::Stats;
-use super::transport::{Receiver, Sender};
 use crate::backoff::Backoff;
 use crate::circuit::Circuit;
 
@@ -58,8 +58,8 @@ impl Node {
     pub(super) fn start(target: Target, ready: Option<Exclusive>) -> Node {
         let mux = Mux::new(Rc::clone(&target.config), time::now());
         let shared = Rc::new(Shared { mux: RefCell::new(mux), target, spare_wakes: Cell::default() });
-        spawn(supervise(Rc::clone(&shared), ready));
-        spawn(keep_time(Rc::clone(&shared)));
+        drop(spawn(supervise(Rc::clone(&shared), ready)));
+        drop(spawn(keep_time(Rc::clone(&shared))));
         let alive = Rc::new(Alive(Rc::clone(&shared)));
         Node { shared, _alive: alive }
     }
@@ -185,14 +185,14 @@ async fn pause(shared: &Shared, until: Instant, sooner: Option<Instant>) {
 
 /// Runs one connection to its end; gives the cause.
 async fn run(shared: &Rc<Shared>, connection: Exclusive) -> Cause {
-    let (transport, decoder, unread) = connection.into_parts();
-    let (receiver, sender) = match transport.split() {
+    let (stream, decoder, unread) = connection.into_parts();
+    let closer = stream.close_handle();
+    let (receiver, sender) = match stream.split() {
         Ok(halves) => halves,
         Err(error) => return Cause::io(error),
     };
-    let closer = receiver.closer();
     let epoch = shared.with(|mux| mux.on_up(Some(closer), time::now()));
-    spawn(write(Rc::clone(shared), sender, epoch));
+    drop(spawn(write(Rc::clone(shared), sender, epoch)));
     match read(shared, receiver, decoder, unread).await {
         Ok(never) => match never {},
         Err(cause) => cause,
@@ -202,7 +202,7 @@ async fn run(shared: &Rc<Shared>, connection: Exclusive) -> Cause {
 /// Receives and tells replies until the connection ends.
 async fn read(
     shared: &Shared,
-    mut receiver: Receiver,
+    mut receiver: RecvHalf,
     mut decoder: Decoder,
     mut unread: Option<Lease>,
 ) -> Result<std::convert::Infallible, Cause> {
@@ -232,9 +232,14 @@ async fn read(
 }
 
 /// Sends what callers have issued, once a turn, until the connection ends.
-async fn write(shared: Rc<Shared>, mut sender: Sender, epoch: u64) {
-    while let Some(chunks) = poll_fn(|cx| shared.with(|mux| mux.poll_output(epoch, cx))).await {
-        if let Err(error) = sender.send(chunks).await {
+async fn write(shared: Rc<Shared>, mut sender: SendHalf, epoch: u64) {
+    while let Some(mut chunks) = poll_fn(|cx| shared.with(|mux| mux.poll_output(epoch, cx))).await {
+        let last = if chunks.len() == 1 { chunks.pop() } else { None };
+        let sent = match last {
+            Some(chunk) => sender.send(chunk).await,
+            None => sender.send_vectored(chunks).await,
+        };
+        if let Err(error) = sent {
             shared.with(|mux| mux.on_write_failed(epoch, Cause::io(error)));
             return;
         }

@@ -64,7 +64,11 @@ mod tests {
             stats.note_latency(Duration::from_nanos(ns));
             let class = stats.latency_counts.iter().position(|&count| count == 1).unwrap();
             assert!(Stats::latency_bound(class).is_none_or(|bound| Duration::from_nanos(ns) < bound), "{ns}");
-            assert!(class == 0 || Stats::latency_bound(class - 1).is_some_and(|bound| Duration::from_nanos(ns) >= bound), "{ns}");
+            assert!(
+                class == 0
+                    || Stats::latency_bound(class - 1).is_some_and(|bound| Duration::from_nanos(ns) >= bound),
+                "{ns}"
+            );
         }
     }
 }

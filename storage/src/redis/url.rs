@@ -219,12 +219,26 @@ mod tests {
             ("redis://10.0.0.1:6380/3", vec![tcp("10.0.0.1", 6380)], Topology::Single, 3),
             ("redis://[::1]:7000", vec![tcp("::1", 7000)], Topology::Single, 0),
             ("redis://h?db=4", vec![tcp("h", 6379)], Topology::Single, 4),
-            ("redis+unix:///run/r.sock?db=1", vec![Endpoint::Unix("/run/r.sock".into())], Topology::Single, 1),
+            (
+                "redis+unix:///run/r.sock?db=1",
+                vec![Endpoint::Unix("/run/r.sock".into())],
+                Topology::Single,
+                1,
+            ),
             ("redis-cluster://a,b:7001", vec![tcp("a", 6379), tcp("b", 7001)], Topology::Cluster, 0),
-            ("redis-sentinel://a,b:1/main/2", vec![tcp("a", 26_379), tcp("b", 1)], Topology::Sentinel { service: "main".into() }, 2),
+            (
+                "redis-sentinel://a,b:1/main/2",
+                vec![tcp("a", 26_379), tcp("b", 1)],
+                Topology::Sentinel { service: "main".into() },
+                2,
+            ),
         ] {
             let config = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-            assert_eq!((config.endpoints, config.topology, config.database), (endpoints, topology, database), "{url}");
+            assert_eq!(
+                (config.endpoints, config.topology, config.database),
+                (endpoints, topology, database),
+                "{url}"
+            );
             assert!(!config.tls);
         }
         for url in ["rediss://h", "rediss-cluster://h", "rediss-sentinel://h/s"] {

@@ -1,1 +1,6 @@
-//! x
+//! The clients against real servers, which the tests start, stop and kill, and against lying ones.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[cfg(feature = "redis")]
+mod redis;
+mod support;

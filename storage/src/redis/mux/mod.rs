@@ -20,6 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use corelane_runtime::buf::Chunks;
+use corelane_runtime::net::{CloseHandle, Shutdown};
 use slab::Slab;
 
 use self::output::Output;
@@ -28,7 +29,6 @@ use super::config::Config;
 use super::error::{Cause, Kind, RedisError};
 use super::proto::{Command, Value};
 use super::stats::Stats;
-use super::transport::Closer;
 
 /// What one call sends.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ enum Link {
     /// Being made; callers queue.
     Connecting,
     /// There. The cause is set by whoever ends it, if that is us.
-    Up { closer: Option<Closer>, ending: Option<Cause> },
+    Up { closer: Option<CloseHandle>, ending: Option<Cause> },
     /// The circuit is open: callers fail at once.
     Away(Cause),
     /// For good.
@@ -359,7 +359,7 @@ impl Mux {
     }
 
     /// There is a connection.
-    pub(super) fn on_up(&mut self, closer: Option<Closer>, now: Instant) -> u64 {
+    pub(super) fn on_up(&mut self, closer: Option<CloseHandle>, now: Instant) -> u64 {
         if matches!(self.link, Link::Closed) {
             return self.epoch;
         }
@@ -419,7 +419,7 @@ impl Mux {
     /// The client goes away: nobody is left who could wait, but tasks are.
     pub(super) fn close(&mut self) {
         if let Link::Up { closer: Some(closer), .. } = &self.link {
-            closer.close();
+            shut(closer);
         }
         self.link = Link::Closed;
         self.fail_queue(|| RedisError::new(Kind::Closed));
@@ -489,7 +489,7 @@ impl Mux {
         {
             *ending = Some(cause);
             if let Some(closer) = closer {
-                closer.close();
+                shut(closer);
             }
         }
     }
@@ -515,6 +515,11 @@ impl Mux {
             queued_bytes: self.output.queued(),
         }
     }
+}
+
+/// Ends a connection, so that its reader and its writer notice. An error means that it had ended already.
+fn shut(closer: &CloseHandle) {
+    let _ended = closer.shutdown(Shutdown::Both);
 }
 
 /// How full a connection is.

@@ -83,7 +83,10 @@ mod tests {
     fn pieces_of_any_size_come_out_in_order() {
         let mut output = Output::default();
         let mut want = Vec::new();
-        for (n, size) in [1, 10, LEASE_MEDIUM - 5, 1, LEASE_MEDIUM, LEASE_MEDIUM + 1, 0, 100_000, 3].into_iter().enumerate() {
+        for (n, size) in [1, 10, LEASE_MEDIUM - 5, 1, LEASE_MEDIUM, LEASE_MEDIUM + 1, 0, 100_000, 3]
+            .into_iter()
+            .enumerate()
+        {
             let piece = vec![b'a' + u8::try_from(n).unwrap(); size];
             output.push(&piece);
             want.extend(piece);

@@ -1,0 +1,5 @@
+mod basics;
+mod bounds;
+mod drops;
+mod faults;
+mod hostile;
