@@ -5,6 +5,8 @@
 #[doc(inline)]
 pub use corelane_http::config;
 #[doc(inline)]
+pub use corelane_http::multipart;
+#[doc(inline)]
 pub use corelane_http::{
     app, body, cookie, extract, handler, middleware, problem, request, response, router, server, testing,
 };

@@ -1,8 +1,10 @@
-//! The showcase as its users meet it: a process of its own, asked by curl, Python, wrk and by hand.
+//! The examples as their users meet them: processes of their own, asked by curl, Python, wrk, a browser and by hand.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod browser;
 mod clients;
 mod faults;
 mod process;
 mod routes;
 mod signals;
+mod web;

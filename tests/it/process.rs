@@ -1,4 +1,4 @@
-//! Starts the showcase on a free port and ends it with the test.
+//! Starts an example on a free port and ends it with the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,10 +21,16 @@ pub(crate) struct Showcase {
 impl Showcase {
     /// Starts it with `flags`, on a free port unless they name one.
     pub(crate) fn start(flags: &[&str]) -> Showcase {
-        let mut child = Command::new(showcase())
+        Showcase::of("showcase", flags)
+    }
+
+    /// Another example with the same `--listen` and the same log.
+    pub(crate) fn of(example: &str, flags: &[&str]) -> Showcase {
+        let mut child = Command::new(examples().join(example))
             .args(["--listen", "127.0.0.1:0"])
             .args(flags)
             .env("NO_COLOR", "1")
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -32,7 +38,7 @@ impl Showcase {
         let mut log = String::new();
         let address = loop {
             let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "the showcase ended: {log}");
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {log}");
             log.push_str(&line);
             if let Some(address) = line.split("address=").nth(1) {
                 break address.split_whitespace().next().unwrap().parse().expect(&line);
@@ -85,17 +91,18 @@ impl Drop for Showcase {
     }
 }
 
-/// Builds the showcase, once and only if it is not up to date, and says where it is.
-fn showcase() -> &'static Path {
+/// Builds the examples, once and only if they are not up to date, and says where they are.
+fn examples() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--example", "showcase"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--quiet", "--example", "showcase", "--example", "web"]);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
-        assert!(cargo.status().unwrap().success(), "cargo build --example showcase fails");
+        assert!(cargo.status().unwrap().success(), "cargo build --example fails");
         let test = std::env::current_exe().unwrap();
-        test.parent().and_then(Path::parent).unwrap().join("examples/showcase")
+        test.parent().and_then(Path::parent).unwrap().join("examples")
     })
 }
