@@ -1,6 +1,9 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+#[cfg(doctest)]
+mod guides;
+
 #[cfg(feature = "config")]
 #[doc(inline)]
 pub use corelane_http::config;

@@ -60,15 +60,15 @@ pub(crate) struct Note {
 }
 
 /// Somebody who has logged in. A handler that takes it is for them only; others are sent to log in.
-struct User(String);
+struct LoggedIn;
 
-impl FromRequest for User {
+impl FromRequest for LoggedIn {
     type Rejection = Response;
 
     async fn from_request(request: &mut Request) -> Result<Self, Response> {
         let session = Session::from_request(request).await.map_err(Problem::into_response)?;
-        if let Some(name) = session.user().map_err(SessionError::into_response)? {
-            return Ok(User(name));
+        if session.user::<String>().map_err(SessionError::into_response)?.is_some() {
+            return Ok(LoggedIn);
         }
         let lang = Lang::from_request(request).await.map_err(Problem::into_response)?;
         let flash = Flash::from_request(request).await.map_err(Problem::into_response)?;
@@ -124,13 +124,13 @@ async fn language(cookies: Cookies, Form(chosen): Form<Chosen>) -> Result<Redire
     Ok(Redirect::to("/notes"))
 }
 
-async fn notes(_: User, session: Session, page: Page) -> Result<Response, SessionError> {
+async fn notes(_: LoggedIn, session: Session, page: Page) -> Result<Response, SessionError> {
     let notes: Vec<Note> = session.get("notes")?.unwrap_or_default();
     page.show(page::notes(page.lang, &notes, &NewNote::default(), &Errors::default()))
 }
 
 async fn add_note(
-    _: User,
+    _: LoggedIn,
     session: Session,
     flash: Flash,
     page: Page,
@@ -154,7 +154,7 @@ async fn add_note(
 struct NoFields {}
 
 async fn photo(
-    _: User,
+    _: LoggedIn,
     flash: Flash,
     lang: Lang,
     form: MultipartForm<NoFields>,
