@@ -32,7 +32,7 @@ use crate::app::AppService;
 use crate::problem::Problem;
 use crate::request::Incoming;
 use crate::response::{IntoResponse, OnUpgrade, StatusCode, Upgraded};
-use crate::server::{Limits, Ticket};
+use crate::server::{Limits, Ticket, TrustedProxies};
 use answer::Answered;
 use input::Input;
 use output::Output;
@@ -47,6 +47,8 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     pub(crate) service: AppService,
     pub(crate) limits: Limits,
+    /// Whom requests believe; `None` if nobody, so that a request without a proxy pays nothing.
+    trust: Option<Rc<TrustedProxies>>,
     conn_limits: Arc<ConnLimits>,
     date: RefCell<DateCache>,
     /// When the date has to be looked at again.
@@ -54,11 +56,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(service: AppService, limits: Limits) -> Rc<Shared> {
+    pub(crate) fn new(service: AppService, limits: Limits, trust: TrustedProxies) -> Rc<Shared> {
         let conn_limits = Arc::new(limits.for_connection());
         Rc::new(Shared {
             service,
             limits,
+            trust: (trust != TrustedProxies::default()).then(|| Rc::new(trust)),
             conn_limits,
             date: RefCell::new(DateCache::new(0)),
             date_due: Cell::new(time::now()),

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use corelane_http_proto::conn::{BodyPlan, ConnError, Next, Step};
@@ -99,7 +100,10 @@ impl Conn {
             BodyFraming::Length(len) => self.body(&mut head, Some(len)),
             BodyFraming::Chunked => self.body(&mut head, None),
         };
-        let request = head.complete(bytes, self.stream.peer_addr());
+        let mut request = head.complete(bytes, self.stream.peer_addr());
+        if let Some(trust) = &self.shared.trust {
+            request.set_trusted_proxies(Rc::clone(trust));
+        }
         let mut handler = None;
         // What a handler captured may panic when it is cloned for the call, as the handler may when it runs.
         let polled = catch_unwind(AssertUnwindSafe(|| {

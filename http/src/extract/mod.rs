@@ -11,6 +11,7 @@
 //! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `String` | the whole body | 400, 413 |
 //! | [`Body`](crate::body::Body) | the body, to be read chunk by chunk | 500 if taken |
 //! | [`State<T>`] | a value of the core's application | at start |
+//! | [`ClientAddr`], [`Scheme`], [`Host`] | the client behind trusted proxies | 500 without an address |
 //! | [`Peer`], [`Method`](http::Method), [`Version`](http::Version) | what they say | |
 //! | [`Request`] | everything that is left | |
 //! | [`Extension<T>`], [`RequestId`] | what a middleware has attached | 500 |
@@ -49,8 +50,10 @@
 //! # });
 //! ```
 
+mod client;
 mod extension;
 mod form;
+mod forwarded;
 mod header;
 mod json;
 mod limits;
@@ -66,6 +69,7 @@ use std::any::TypeId;
 use crate::request::Request;
 use crate::respond::IntoResponse;
 
+pub use client::{ClientAddr, Host, Scheme};
 pub use extension::{Extension, ExtensionRejection};
 pub use form::{Form, FormRejection};
 pub use header::{

@@ -1,11 +1,14 @@
 //! Requests without a socket.
 
+use std::rc::Rc;
+
 use corelane_http_proto::head::HeadLimits;
 use corelane_runtime::buf::{Lease, View};
 use corelane_runtime::net::PeerAddr;
 
 use super::{Incoming, Request};
 use crate::body::{BODY_BYTES_MAX, Body};
+use crate::server::TrustedProxies;
 
 /// Makes a [`Request`] by hand: the head is written out and parsed as one from a socket would be.
 ///
@@ -26,12 +29,13 @@ pub struct RequestBuilder {
     has_host: bool,
     body: Body,
     peer: PeerAddr,
+    trust: Option<Rc<TrustedProxies>>,
 }
 
 impl RequestBuilder {
     pub(super) fn new(method: &str, target: &str) -> RequestBuilder {
         let head = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
-        RequestBuilder { head, has_host: false, body: Body::empty(), peer: PeerAddr::Memory }
+        RequestBuilder { head, has_host: false, body: Body::empty(), peer: PeerAddr::Memory, trust: None }
     }
 
     /// Adds a field. `host: localhost` is added by [`RequestBuilder::build`] if none was given.
@@ -57,6 +61,12 @@ impl RequestBuilder {
         self
     }
 
+    /// Sets whose word about the client counts (nobody's), as [`Server::trust`](crate::server::Server::trust) does.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> RequestBuilder {
+        self.trust = Some(Rc::new(proxies));
+        self
+    }
+
     /// The request.
     ///
     /// # Panics
@@ -76,7 +86,11 @@ impl RequestBuilder {
             Err(error) => panic!("the request head is not valid: {error}"),
         }
         incoming.set_body(self.body);
-        incoming.complete(view_of(&self.head), self.peer)
+        let mut request = incoming.complete(view_of(&self.head), self.peer);
+        if let Some(trust) = self.trust {
+            request.set_trusted_proxies(trust);
+        }
+        request
     }
 }
 

@@ -25,6 +25,7 @@ use corelane_runtime::net::PeerAddr;
 
 use crate::body::Body;
 use crate::router::Route;
+use crate::server::TrustedProxies;
 use parts::Parts;
 
 pub use builder::RequestBuilder;
@@ -198,7 +199,7 @@ impl Request {
     }
 
     /// Every field as it was sent: name, value.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub fn headers(&self) -> impl DoubleEndedIterator<Item = (&str, &[u8])> {
         let bytes = self.bytes();
         self.head()
             .fields()
@@ -206,10 +207,19 @@ impl Request {
             .map(move |field| (field.name_span.str_of(bytes).unwrap_or_default(), field.value.of(bytes)))
     }
 
-    /// Who is at the other end of the socket. A proxy in front is the peer then; what it says about the client
-    /// is in its header fields, to be believed only if the proxy is trusted.
+    /// Who is at the other end of the socket. A proxy in front is the peer then; [`Request::client_addr`] is who is
+    /// behind it, if the proxy is trusted.
     pub fn peer(&self) -> &PeerAddr {
         &self.parts().peer
+    }
+
+    /// Whose word about the client counts; `None` if nobody's.
+    pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
+        self.parts().trust.as_deref()
+    }
+
+    pub(crate) fn set_trusted_proxies(&mut self, proxies: Rc<TrustedProxies>) {
+        self.parts_mut().trust = Some(proxies);
     }
 
     /// The template of the route that was found, such as `/users/{id}`; `None` if none was.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use corelane_runtime::net::TcpListener;
 use corelane_runtime::{shutdown, spawn};
 
-use super::{Limits, Registry};
+use super::{Limits, Registry, TrustedProxies};
 use crate::app::AppService;
 use crate::conn::{self, Shared};
 
@@ -16,7 +16,7 @@ use crate::conn::{self, Shared};
 const REFUSED_MAX: usize = 32;
 
 /// Accepts connections and serves each in a task of its own, until the runtime drains; then waits for the last one.
-pub(super) async fn serve(listener: StdListener, service: AppService, limits: Limits) {
+pub(super) async fn serve(listener: StdListener, service: AppService, limits: Limits, trust: TrustedProxies) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => Rc::new(listener),
         Err(error) => {
@@ -25,7 +25,7 @@ pub(super) async fn serve(listener: StdListener, service: AppService, limits: Li
         }
     };
     let registry = Registry::new();
-    let shared = Shared::new(service, limits);
+    let shared = Shared::new(service, limits, trust);
     let accepting = spawn(accept(listener.clone(), shared, registry.clone()));
     shutdown::draining().await;
     listener.close();

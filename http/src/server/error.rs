@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::TrustError;
+
 /// A server that did not start, or a core that did not end as it should.
 #[derive(Debug)]
 pub struct ServerError {
@@ -17,6 +19,7 @@ enum Kind {
     NoAddress,
     InUse(SocketAddr),
     Listen(SocketAddr),
+    Trust(TrustError),
     Runtime,
 }
 
@@ -35,6 +38,10 @@ impl ServerError {
         ServerError { kind, source: Some(source) }
     }
 
+    pub(crate) fn trust(error: TrustError) -> ServerError {
+        ServerError { kind: Kind::Trust(error), source: None }
+    }
+
     pub(crate) fn runtime(source: io::Error) -> ServerError {
         ServerError { kind: Kind::Runtime, source: Some(source) }
     }
@@ -47,13 +54,14 @@ impl ServerError {
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
+        match &self.kind {
             Kind::Address => f.write_str("the listen address could not be resolved; give HOST:PORT"),
             Kind::NoAddress => f.write_str("the listen address resolves to nothing; give HOST:PORT"),
             Kind::InUse(address) => {
                 write!(f, "{address} is in use: stop what listens there, or listen on another port")
             }
             Kind::Listen(address) => write!(f, "cannot listen on {address}"),
+            Kind::Trust(error) => error.fmt(f),
             Kind::Runtime => f.write_str("a core could not be started or did not end well"),
         }
     }

@@ -20,6 +20,7 @@ mod error;
 mod limits;
 mod listen;
 mod registry;
+mod trust;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
@@ -33,6 +34,7 @@ use crate::app::App;
 
 pub use error::ServerError;
 pub use limits::Limits;
+pub use trust::{TrustError, TrustedProxies};
 
 pub(crate) use registry::{Registry, Ticket};
 
@@ -43,6 +45,7 @@ pub struct Server {
     cores: Option<usize>,
     driver: DriverChoice,
     limits: Limits,
+    trust: Result<TrustedProxies, TrustError>,
     /// What SIGHUP calls; it ends the server as the other signals do if there is nothing.
     hangup: Option<Box<dyn FnMut() + Send>>,
 }
@@ -56,7 +59,14 @@ impl Server {
             .to_socket_addrs()
             .map_err(ServerError::address)
             .and_then(|mut found| found.next().ok_or_else(ServerError::no_address));
-        Server { address, cores: None, driver: DriverChoice::Auto, limits: Limits::default(), hangup: None }
+        Server {
+            address,
+            cores: None,
+            driver: DriverChoice::Auto,
+            limits: Limits::default(),
+            trust: Ok(TrustedProxies::default()),
+            hangup: None,
+        }
     }
 
     /// How many cores serve; every core the process may run on if not given.
@@ -77,6 +87,19 @@ impl Server {
         self
     }
 
+    /// Proxies at these addresses and in these networks are believed about the client: see [`TrustedProxies::new`].
+    /// Nobody is unless named. An entry that is neither is reported by `run` or `start`.
+    pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Server {
+        self.trust = TrustedProxies::new(networks);
+        self
+    }
+
+    /// The same, with more said about it.
+    pub fn trust(mut self, proxies: TrustedProxies) -> Server {
+        self.trust = Ok(proxies);
+        self
+    }
+
     /// What [`Server::run`] calls when the process gets SIGHUP, on a thread that is no core: to read the configuration
     /// anew, to reopen a log. Without it SIGHUP stops the server as SIGTERM does.
     pub fn on_hangup(mut self, call: impl FnMut() + Send + 'static) -> Server {
@@ -87,7 +110,7 @@ impl Server {
     /// Starts the server and returns once every core listens. `factory` is called once on each core.
     ///
     /// # Errors
-    /// The address cannot be had, a core could not be started, or no driver works here.
+    /// The address cannot be had, a trusted proxy is none, a core could not be started, or no driver works here.
     ///
     /// # Panics
     /// A mistake in the application, such as a route given twice, panics on the first core, and here.
@@ -98,6 +121,7 @@ impl Server {
         let address = listeners.address;
         let limits = self.limits.fit_descriptors(cores, corelane_runtime::descriptors::raise_limit());
         let drain_timeout = limits.drain_timeout;
+        let trust = self.trust.map_err(ServerError::trust)?;
         let factory = Arc::new(factory);
         let runtime = Runtime::builder()
             .cores(Some(cores))
@@ -106,7 +130,7 @@ impl Server {
             .start(move |core| {
                 let listener = listeners.take(core);
                 let service = factory().into_service();
-                accept::serve(listener, service, limits.clone())
+                accept::serve(listener, service, limits.clone(), trust.clone())
             })
             .map_err(ServerError::runtime)?;
         tracing::info!(%address, runtime = %runtime.info(), "listening");

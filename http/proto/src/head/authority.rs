@@ -8,7 +8,7 @@ use crate::class::is_reg_name_byte;
 ///
 /// User information before an `@` is refused (RFC 9110 §4.2.4), and so is a port over 65535. A port may be
 /// empty, as the grammar has it. Of address literals only IPv6 is accepted: `IPvFuture` has no use yet.
-pub(super) fn is_authority(bytes: &[u8]) -> bool {
+pub fn is_authority(bytes: &[u8]) -> bool {
     let host_end = bytes.iter().position(|&byte| !is_reg_name_byte(byte)).unwrap_or(bytes.len());
     match bytes.get(host_end) {
         None => host_end > 0,

@@ -41,6 +41,7 @@ mod span;
 mod table;
 mod target;
 
+pub use authority::is_authority;
 pub use error::HeadError;
 pub use field::Field;
 pub use limits::{FIELDS_CAP, HEAD_BYTES_CAP, HeadLimits, METHOD_BYTES_MAX};

@@ -12,6 +12,7 @@ mod persistence;
 mod random;
 mod strictness;
 mod timeouts;
+mod trust;
 mod upgrade;
 mod uploads;
 
