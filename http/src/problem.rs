@@ -133,7 +133,9 @@ impl Serialize for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        json_response(&self, "content-type: application/problem+json\r\n").with_status(self.members.status)
+        json_response(&self, "content-type: application/problem+json\r\n")
+            .with_status(self.members.status)
+            .with_problem()
     }
 }
 

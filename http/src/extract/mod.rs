@@ -12,6 +12,8 @@
 //! | [`Body`](crate::body::Body) | the body, to be read chunk by chunk | 500 if taken |
 //! | [`State<T>`] | a value of the core's application | at start |
 //! | [`ClientAddr`], [`Scheme`], [`Host`] | the client behind trusted proxies | 500 without an address |
+//! | [`Shared<T>`] | a value that all cores share | at start |
+//! | [`UrlFor`](crate::router::UrlFor) | what makes paths of named routes | |
 //! | [`Peer`], [`Method`](http::Method), [`Version`](http::Version) | what they say | |
 //! | [`Request`] | everything that is left | |
 //! | [`Extension<T>`], [`RequestId`] | what a middleware has attached | 500 |
@@ -65,6 +67,7 @@ mod state;
 mod whole;
 
 use std::any::TypeId;
+use std::sync::Arc;
 
 use crate::request::Request;
 use crate::respond::IntoResponse;
@@ -80,7 +83,7 @@ pub use limits::{FormLimits, JsonLimits};
 pub use path::{Path, PathRejection};
 pub use query::{Query, QueryRejection};
 pub use request_id::{REQUEST_ID_LEN_MAX, RequestId};
-pub use state::State;
+pub use state::{Shared, State};
 pub use whole::{Peer, TextRejection};
 
 pub(crate) use form::form_fields;
@@ -152,7 +155,7 @@ impl<T: FromRequest> FromRequest for Result<T, T::Rejection> {
 /// What the extractors of one handler need from the application.
 #[derive(Debug)]
 pub struct Needs {
-    states: Vec<(TypeId, &'static str)>,
+    states: Vec<(TypeId, &'static str, Giver)>,
 }
 
 impl Needs {
@@ -162,11 +165,28 @@ impl Needs {
 
     /// A value of this type has to be given with [`App::state`](crate::app::App::state).
     pub fn state<T: 'static>(&mut self) {
-        self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+        self.states.push((TypeId::of::<T>(), std::any::type_name::<T>(), Giver::State));
     }
 
-    /// Name of the first type that is needed and not there.
-    pub(crate) fn missing(&self, states: &States) -> Option<&'static str> {
-        self.states.iter().find(|(id, _)| !states.contains(*id)).map(|(_, name)| *name)
+    /// A value of this type has to be given with [`App::shared`](crate::app::App::shared).
+    pub fn shared<T: Send + Sync + 'static>(&mut self) {
+        self.states.push((TypeId::of::<Arc<T>>(), std::any::type_name::<T>(), Giver::Shared));
     }
+
+    /// The first that is needed and not there, and what to do about it.
+    pub(crate) fn missing(&self, states: &States) -> Option<String> {
+        let (_, name, giver) = self.states.iter().find(|(id, ..)| !states.contains(*id))?;
+        let (wrapper, method) = match giver {
+            Giver::State => ("State", "state"),
+            Giver::Shared => ("Shared", "shared"),
+        };
+        Some(format!("{wrapper}<{name}>, but the application has none: give it with `App::{method}`"))
+    }
+}
+
+/// What gives a value to the application.
+#[derive(Clone, Copy, Debug)]
+enum Giver {
+    State,
+    Shared,
 }

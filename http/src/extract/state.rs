@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId, type_name};
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{FromRequest, Needs};
 use crate::problem::Problem;
@@ -63,11 +64,55 @@ impl<T: 'static> FromRequest for State<T> {
     }
 }
 
+/// The value of type `T` that was given to [`App::shared`](crate::app::App::shared): one for all cores.
+///
+/// Taking it touches nothing that another core does; what the value does when it is used is its own. That it is there is
+/// checked when the application is built. [`Shared::arc`] gives a handle that other threads may keep.
+#[derive(Debug)]
+pub struct Shared<T>(pub Rc<Arc<T>>);
+
+impl<T> Shared<T> {
+    /// Another handle of the value. Counted where all cores count, so take it where it has to leave the core.
+    pub fn arc(&self) -> Arc<T> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Shared(Rc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Send + Sync + 'static> FromRequest for Shared<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: &mut Request) -> Result<Self, Problem> {
+        let found = request.matched().and_then(|route| route.states().get::<Arc<T>>());
+        found.map(Shared).ok_or_else(|| {
+            tracing::error!(state = type_name::<T>(), "no such shared value was given to the application");
+            Problem::internal()
+        })
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.shared::<T>();
+    }
+}
+
 /// One value for each type.
 ///
 /// A list: applications have a handful, and comparing a few ids is cheaper than hashing one.
 pub(crate) struct States {
-    values: Vec<(TypeId, Rc<dyn Any>)>,
+    values: Vec<(TypeId, &'static str, Rc<dyn Any>)>,
 }
 
 impl States {
@@ -84,15 +129,27 @@ impl States {
             "two states of type {}: wrap one in a type of its own",
             type_name::<T>()
         );
-        self.values.push((TypeId::of::<T>(), Rc::new(value)));
+        self.values.push((TypeId::of::<T>(), type_name::<T>(), Rc::new(value)));
+    }
+
+    /// Takes the values of another application in.
+    ///
+    /// # Panics
+    /// If both have one of the same type.
+    #[track_caller]
+    pub(crate) fn absorb(&mut self, other: States) {
+        for (id, name, value) in other.values {
+            assert!(!self.contains(id), "two states of type {name}: wrap one in a type of its own");
+            self.values.push((id, name, value));
+        }
     }
 
     pub(super) fn contains(&self, id: TypeId) -> bool {
-        self.values.iter().any(|(found, _)| *found == id)
+        self.values.iter().any(|(found, ..)| *found == id)
     }
 
     pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
-        let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let (.., value) = self.values.iter().find(|(id, ..)| *id == TypeId::of::<T>())?;
         Rc::clone(value).downcast().ok()
     }
 }

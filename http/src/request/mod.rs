@@ -12,6 +12,7 @@
 
 mod builder;
 mod extensions;
+mod origin;
 mod params;
 mod parts;
 mod rewrite;

@@ -46,6 +46,7 @@ struct Parts {
     status: StatusCode,
     /// True if the connection is to be closed after this answer.
     close: bool,
+    made_by: Maker,
     headers: Headers,
     body: Body,
     /// Boxed: one answer in a million has it.
@@ -79,7 +80,14 @@ impl Response {
 
     #[inline]
     fn of(body: Body, headers: Headers) -> Response {
-        let parts = Parts { status: StatusCode::OK, close: false, headers, body, upgrade: None };
+        let parts = Parts {
+            status: StatusCode::OK,
+            close: false,
+            made_by: Maker::Anyone,
+            headers,
+            body,
+            upgrade: None,
+        };
         Response { parts: LocalBox::new(parts) }
     }
 
@@ -160,10 +168,38 @@ impl Response {
         self.parts.close
     }
 
+    /// Says that the body is a problem of the framework's own form, which may be shown in another one.
+    pub(crate) fn with_problem(mut self) -> Response {
+        self.parts.made_by = Maker::Problem;
+        self
+    }
+
+    pub(crate) fn is_problem(&self) -> bool {
+        self.parts.made_by == Maker::Problem
+    }
+
+    /// Says that an error handler has had it.
+    pub(crate) fn settle(&mut self) {
+        self.parts.made_by = Maker::ErrorHandler;
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.parts.made_by == Maker::ErrorHandler
+    }
+
     /// Who gets the connection once a 101 is sent.
     pub(crate) fn take_upgrade(&mut self) -> Option<OnUpgrade> {
         self.parts.upgrade.take()
     }
+}
+
+/// Where an answer comes from, as far as it matters to what may still change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    Anyone,
+    /// The body is a [`Problem`](crate::problem::Problem).
+    Problem,
+    ErrorHandler,
 }
 
 impl fmt::Debug for Response {

@@ -37,6 +37,7 @@ pub struct RouteInfo {
     pub(super) template: Box<str>,
     pub(super) name: Option<&'static str>,
     pub(super) host: Option<Box<str>>,
+    pub(super) guards: Vec<String>,
     pub(super) middleware: Vec<Cow<'static, str>>,
     pub(super) location: &'static Location<'static>,
     pub(super) metas: Rc<Metas>,
@@ -69,6 +70,11 @@ impl RouteInfo {
         self.host.as_deref()
     }
 
+    /// What its [guards](super::guard) say of themselves; `custom` for those that say nothing.
+    pub fn guards(&self) -> impl Iterator<Item = &str> {
+        self.guards.iter().map(String::as_str)
+    }
+
     /// Names of the layers around it, the outermost first.
     pub fn middleware(&self) -> impl Iterator<Item = &str> {
         self.middleware.iter().map(|name| &**name)
@@ -99,6 +105,7 @@ impl fmt::Debug for RouteInfo {
             .field("template", &self.template)
             .field("name", &self.name)
             .field("host", &self.host)
+            .field("guards", &self.guards)
             .field("middleware", &self.middleware)
             .finish_non_exhaustive()
     }
@@ -108,11 +115,12 @@ impl Serialize for RouteInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let names: Vec<&str> =
             self.methods.iter().map(|method| method.as_ref().map_or("*", Method::as_str)).collect();
-        let mut route = serializer.serialize_struct("RouteInfo", 6)?;
+        let mut route = serializer.serialize_struct("RouteInfo", 7)?;
         route.serialize_field("methods", &names)?;
         route.serialize_field("path", &*self.template)?;
         route.serialize_field("name", &self.name)?;
         route.serialize_field("host", &self.host)?;
+        route.serialize_field("guards", &self.guards)?;
         route.serialize_field("middleware", &self.middleware)?;
         route.serialize_field("location", &format!("{}:{}", self.location.file(), self.location.line()))?;
         route.end()
@@ -161,22 +169,23 @@ impl fmt::Display for RouteList {
     /// One line for each route; columns that no route has a value for are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        let rows: Vec<[String; 5]> = self
+        let rows: Vec<[String; 6]> = self
             .iter()
             .map(|route| {
                 let layers: Vec<&str> = route.middleware().collect();
                 let (host, name) = (text(route.host()), text(route.name()));
-                [route.methods_text(), host, route.template().to_owned(), name, layers.join(" > ")]
+                let guards = route.guards.join(", ");
+                [route.methods_text(), host, route.template().to_owned(), guards, name, layers.join(" > ")]
             })
             .collect();
-        let titles = ["METHOD", "HOST", "PATH", "NAME", "MIDDLEWARE"];
+        let titles = ["METHOD", "HOST", "PATH", "GUARDS", "NAME", "MIDDLEWARE"];
         let widths: Vec<usize> = (0..titles.len())
             .map(|column| {
                 let longest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
                 if longest == 0 { 0 } else { longest.max(titles[column].len()) }
             })
             .collect();
-        let mut line = |cells: [&str; 5]| {
+        let mut line = |cells: [&str; 6]| {
             let mut text = String::new();
             for (cell, width) in cells.into_iter().zip(&widths).filter(|(_, width)| **width > 0) {
                 text.push_str(&format!("{cell:width$}  "));

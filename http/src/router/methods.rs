@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::guard::{Guard, Guards};
 use super::info::Metas;
+use super::named::{Name, RouteName};
 use crate::extract::Needs;
 use crate::handler::{Endpoint, Extractors, Handler, erase};
 use crate::middleware::{Deadline, Layer, Middleware};
@@ -26,7 +28,8 @@ pub struct MethodRouter {
     pub(super) handlers: Vec<MethodHandler>,
     pub(super) layers: Vec<Rc<dyn Layer>>,
     pub(super) body_limit: Option<u64>,
-    pub(super) name: Option<&'static str>,
+    pub(super) guards: Guards,
+    pub(super) name: Option<Name>,
     pub(super) metas: Metas,
 }
 
@@ -46,6 +49,7 @@ impl MethodRouter {
             handlers: Vec::new(),
             layers: Vec::new(),
             body_limit: None,
+            guards: Guards::default(),
             name: None,
             metas: Metas::default(),
         }
@@ -99,10 +103,17 @@ impl MethodRouter {
         self
     }
 
-    /// Names the route, for the list of routes and for what is generated from it. A name is given once in an
-    /// application, which is checked when the route is registered.
-    pub fn name(mut self, name: &'static str) -> MethodRouter {
-        self.name = Some(name);
+    /// Names the route: for the list of routes, for what is generated from it, and for paths to it. A name is given once
+    /// in an application, and a [`Named`](super::Named) has to fit the template: both are checked when the route is
+    /// registered.
+    pub fn name(mut self, name: impl RouteName) -> MethodRouter {
+        self.name = Some(name.into_name());
+        self
+    }
+
+    /// Lets only requests through that pass the guard; of several, all. See [`guard`](super::guard).
+    pub fn guard(mut self, guard: impl Guard) -> MethodRouter {
+        self.guards.push(guard);
         self
     }
 

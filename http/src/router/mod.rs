@@ -32,9 +32,17 @@
 //! ```
 
 mod automatic;
+mod build;
+mod fallback;
+pub mod guard;
+mod host;
 mod info;
 mod methods;
+mod named;
+mod pattern;
 mod registry;
+mod scope;
+mod shape;
 mod table;
 mod template;
 mod tree;
@@ -44,11 +52,16 @@ use std::rc::Rc;
 use crate::extract::States;
 use crate::handler::Endpoint;
 
+pub use guard::Guard;
 pub use info::{RouteInfo, RouteList};
 pub use methods::{MethodRouter, any, delete, get, head, on, options, patch, post, put};
 
+pub use named::{Name, Named, RouteName, UrlError, UrlFor};
+
+pub(crate) use fallback::Fallback;
 pub(crate) use info::Metas;
-pub(crate) use registry::{Registry, ScopeId};
+pub(crate) use registry::Registry;
+pub(crate) use scope::ScopeId;
 pub(crate) use table::Routes;
 
 /// What a request was routed to.

@@ -1,74 +1,126 @@
 //! Routes while they are being registered.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 
-use http::Method;
-
-use super::Route;
-use super::automatic::{MethodNotAllowed, NotFound};
+use super::fallback::Fallback;
+use super::guard::Guards;
+use super::host::HostPattern;
 use super::info::{Metas, RouteInfo, RouteList};
 use super::methods::{MethodHandler, MethodRouter, shown};
-use super::table::{Routes, Table};
-use super::template::Template;
-use super::tree::Tree;
+use super::named::Names;
+use super::scope::{Scope, ScopeId, outwards};
+use super::template::{Segment, Template};
+use crate::app::{ErasedErrorHandler, Statuses};
 use crate::extract::States;
-use crate::handler::Endpoint;
-use crate::middleware::{Layer, Middleware, wrap};
-
-/// A place for layers: the application, or a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ScopeId(usize);
-
-impl ScopeId {
-    /// The application.
-    pub(crate) const ROOT: ScopeId = ScopeId(0);
-}
-
-struct Scope {
-    parent: Option<ScopeId>,
-    layers: Vec<Rc<dyn Layer>>,
-}
+use crate::middleware::{Layer, Middleware};
 
 /// What one call of `route` has registered.
-struct Entry {
-    handlers: Vec<MethodHandler>,
-    template: Template,
-    text: Box<str>,
-    scope: ScopeId,
-    layers: Vec<Rc<dyn Layer>>,
-    body_limit: Option<u64>,
-    name: Option<&'static str>,
-    metas: Rc<Metas>,
-    location: &'static Location<'static>,
+pub(super) struct Entry {
+    pub(super) handlers: Vec<MethodHandler>,
+    pub(super) template: Rc<Template>,
+    pub(super) text: Box<str>,
+    pub(super) scope: ScopeId,
+    pub(super) guards: Guards,
+    pub(super) layers: Vec<Rc<dyn Layer>>,
+    pub(super) body_limit: Option<u64>,
+    pub(super) name: Option<&'static str>,
+    pub(super) metas: Rc<Metas>,
+    pub(super) location: &'static Location<'static>,
 }
 
 /// Collects routes; layers are put around them at the end, as they may be added later than the routes.
 pub(crate) struct Registry {
     /// In order of registration.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// Places in `entries` by what their templates match.
     by_shape: HashMap<String, Vec<usize>>,
     /// Invariant: the first is the application's, and a parent stands before its children.
-    scopes: Vec<Scope>,
+    pub(super) scopes: Vec<Scope>,
 }
 
 impl Registry {
     pub(crate) fn new() -> Registry {
-        let root = Scope { parent: None, layers: Vec::new() };
+        let root = Scope::new(None, String::new(), None);
         Registry { entries: Vec::new(), by_shape: HashMap::new(), scopes: vec![root] }
     }
 
     /// A group inside another scope.
-    pub(crate) fn scope(&mut self, parent: ScopeId) -> ScopeId {
-        self.scopes.push(Scope { parent: Some(parent), layers: Vec::new() });
+    ///
+    /// # Panics
+    /// If the prefix is none.
+    #[track_caller]
+    pub(crate) fn scope(&mut self, parent: ScopeId, prefix: &str) -> ScopeId {
+        assert!(
+            prefix.starts_with('/') && !prefix.ends_with('/'),
+            "`{prefix}` is not a prefix: it has to begin with a slash and not to end with one"
+        );
+        match Template::parse(prefix) {
+            Ok(template) if template.segments.contains(&Segment::Rest) => {
+                panic!("`{prefix}` is not a prefix: nothing can stand behind `{{*rest}}`")
+            }
+            Ok(_) => self.below(parent, prefix, None),
+            Err(reason) => panic!("`{prefix}` is not a prefix: {reason}"),
+        }
+    }
+
+    /// A group for a host.
+    ///
+    /// # Panics
+    /// If that is none.
+    #[track_caller]
+    pub(crate) fn host(&mut self, parent: ScopeId, pattern: &str) -> ScopeId {
+        match HostPattern::parse(pattern) {
+            Ok(host) => self.below(parent, "", Some(host)),
+            Err(reason) => panic!("`{pattern}` is not a host: {reason}"),
+        }
+    }
+
+    fn below(&mut self, parent: ScopeId, prefix: &str, host: Option<HostPattern>) -> ScopeId {
+        let outer = &self.scopes[parent.0];
+        let scope = Scope::new(
+            Some(parent),
+            format!("{}{prefix}", outer.prefix),
+            host.or_else(|| outer.host.clone()),
+        );
+        self.scopes.push(scope);
         ScopeId(self.scopes.len() - 1)
+    }
+
+    pub(crate) fn prefix(&self, scope: ScopeId) -> &str {
+        &self.scopes[scope.0].prefix
     }
 
     pub(crate) fn layer(&mut self, scope: ScopeId, middleware: impl Middleware) {
         self.scopes[scope.0].layers.push(Rc::new(middleware));
+    }
+
+    pub(crate) fn on_error(
+        &mut self,
+        scope: ScopeId,
+        statuses: Statuses,
+        handler: Rc<dyn ErasedErrorHandler>,
+    ) {
+        self.scopes[scope.0].errors.push(statuses, handler);
+    }
+
+    /// # Panics
+    /// If there is one already.
+    #[track_caller]
+    pub(crate) fn fallback(&mut self, scope: ScopeId, fallback: Fallback) {
+        set_once(&mut self.scopes[scope.0].fallback, fallback, "fallbacks");
+    }
+
+    /// # Panics
+    /// If there is one already.
+    #[track_caller]
+    pub(crate) fn method_not_allowed(&mut self, scope: ScopeId, fallback: Fallback) {
+        set_once(
+            &mut self.scopes[scope.0].not_allowed,
+            fallback,
+            "handlers for methods that are not allowed",
+        );
     }
 
     /// Registers handlers.
@@ -77,18 +129,48 @@ impl Registry {
     /// If the template is not valid, or a method has a handler on this path already, with where that one is.
     #[track_caller]
     pub(crate) fn add(&mut self, scope: ScopeId, text: &str, methods: MethodRouter) {
-        let template = match Template::parse(text) {
-            Ok(template) => template,
-            Err(reason) => panic!("`{text}` is not a route template: {reason}"),
-        };
-        let named = methods.name.and_then(|name| self.entries.iter().find(|first| first.name == Some(name)));
+        let prefix = &self.scopes[scope.0].prefix;
+        assert!(
+            prefix.is_empty() || text.is_empty() || text.starts_with('/'),
+            "`{text}` is not a route template: in a group it begins with a slash or is empty"
+        );
+        let text = format!("{prefix}{text}");
+        let template = parse(&text);
+        if let Some(name) = &methods.name
+            && let Err(reason) = name.check(&template.names)
+        {
+            panic!("`{text}` cannot have the name `{}`: {reason}", name.text);
+        }
+        self.insert(Entry {
+            handlers: methods.handlers,
+            template,
+            text: text.into(),
+            scope,
+            guards: methods.guards,
+            layers: methods.layers,
+            body_limit: methods.body_limit,
+            name: methods.name.map(|name| name.text),
+            metas: Rc::new(methods.metas),
+            location: Location::caller(),
+        });
+    }
+
+    /// # Panics
+    /// If a name or a handler is there already.
+    #[track_caller]
+    fn insert(&mut self, entry: Entry) {
+        let text = &entry.text;
+        let named = entry.name.and_then(|name| self.entries.iter().find(|first| first.name == Some(name)));
         if let Some(Entry { text: first, location, name: Some(name), .. }) = named {
             panic!("`{text}` has the name of another route, `{name}`: `{first}`, registered at {location}");
         }
-        let same = self.by_shape.entry(template.shape()).or_default();
-        for handler in &methods.handlers {
-            let twice = same.iter().find_map(|at| {
-                let first = &self.entries[*at];
+        let host = self.scopes[entry.scope.0].host.as_ref();
+        let same = self.by_shape.entry(entry.template.shape()).or_default();
+        for handler in &entry.handlers {
+            let twice = same.iter().map(|at| &self.entries[*at]).find_map(|first| {
+                if self.scopes[first.scope.0].host.as_ref() != host || !first.guards.same(&entry.guards) {
+                    return None;
+                }
                 let first_handler = first.handlers.iter().find(|found| found.method == handler.method)?;
                 Some((&first.text, first_handler.location))
             });
@@ -98,120 +180,94 @@ impl Registry {
             }
         }
         same.push(self.entries.len());
-        self.entries.push(Entry {
-            handlers: methods.handlers,
-            template,
-            text: text.into(),
-            scope,
-            layers: methods.layers,
-            body_limit: methods.body_limit,
-            name: methods.name,
-            metas: Rc::new(methods.metas),
-            location: Location::caller(),
-        });
+        self.entries.push(entry);
+    }
+
+    /// Takes in what another application has registered. An empty prefix is none.
+    ///
+    /// # Panics
+    /// If the prefix is none, a route or a name is there already, or both are for a host.
+    #[track_caller]
+    pub(crate) fn absorb(&mut self, parent: ScopeId, prefix: &str, other: Registry) {
+        let root = if prefix.is_empty() { self.below(parent, "", None) } else { self.scope(parent, prefix) };
+        let place = |scope: ScopeId| ScopeId(root.0 + scope.0);
+        let (outer_prefix, outer_host) = {
+            let scope = &self.scopes[root.0];
+            (scope.prefix.clone(), scope.host.clone())
+        };
+        for (at, mut scope) in other.scopes.into_iter().enumerate() {
+            scope.prefix.insert_str(0, &outer_prefix);
+            if let (Some(outer), Some(inner)) = (&outer_host, &scope.host) {
+                panic!("routes for the host `{inner}` cannot stand in a group for the host `{outer}`");
+            }
+            scope.host = scope.host.or_else(|| outer_host.clone());
+            scope.parent = scope.parent.map_or(Some(parent), |parent| Some(place(parent)));
+            match at {
+                0 => self.scopes[root.0] = scope,
+                _ => self.scopes.push(scope),
+            }
+        }
+        for entry in other.entries {
+            let below = if outer_prefix.is_empty() || *entry.text != *"/" { &entry.text } else { "" };
+            let text = format!("{outer_prefix}{below}");
+            let template = parse(&text);
+            self.insert(Entry { scope: place(entry.scope), template, text: text.into(), ..entry });
+        }
+    }
+
+    /// The templates of named routes.
+    pub(crate) fn names(&self) -> Names {
+        let named = self.entries.iter().filter_map(|entry| Some((entry.name?, Rc::clone(&entry.template))));
+        Names(named.collect())
     }
 
     /// What is registered so far.
     pub(crate) fn list(&self) -> RouteList {
         RouteList(self.entries.iter().map(|entry| entry.info(&self.scopes)).collect())
     }
+}
 
-    /// Puts the layers around the handlers and checks that the state they want is there.
-    ///
-    /// # Panics
-    /// If a state is missing, with the route that wants it and where that is registered.
-    pub(crate) fn build(self, states: Rc<States>) -> Routes {
-        let list = self.list();
-        let Registry { entries, scopes, .. } = self;
-        let mut used: Vec<Method> = Vec::new();
-        let mut tree = Tree::new();
-        for entry in entries {
-            entry.check(&states);
-            for method in entry.handlers.iter().filter_map(|handler| handler.method.as_ref()) {
-                if !used.contains(method) {
-                    used.push(method.clone());
-                }
-            }
-            tree.entry(&entry.template.segments, Vec::new).push(entry);
-        }
-        let tree = tree.map(&mut |entries: Vec<Entry>| table(entries, &scopes, &states));
-        let not_found = wrap(Rc::new(NotFound::new(&used)), &scopes[ScopeId::ROOT.0].layers);
-        let not_found = Route {
-            template: None,
-            names: Rc::from([]),
-            body_limit: None,
-            metas: Rc::default(),
-            states,
-            endpoint: not_found,
-        };
-        Routes { tree, not_found: Rc::new(not_found), list }
+#[track_caller]
+fn parse(text: &str) -> Rc<Template> {
+    match Template::parse(text) {
+        Ok(template) => Rc::new(template),
+        Err(reason) => panic!("`{text}` is not a route template: {reason}"),
     }
 }
 
+#[track_caller]
+fn set_once(place: &mut Option<Fallback>, fallback: Fallback, what: &str) {
+    if let Some(first) = place {
+        panic!("two {what}: the first was registered at {}", first.location);
+    }
+    *place = Some(fallback);
+}
+
 impl Entry {
-    fn check(&self, states: &States) {
+    /// # Panics
+    /// If a state is missing, with the route that wants it and where that is registered.
+    pub(super) fn check(&self, states: &States) {
         for MethodHandler { method, needs, location, .. } in &self.handlers {
-            if let Some(state) = needs.missing(states) {
+            if let Some(missing) = needs.missing(states) {
                 let (method, template) = (shown(method.as_ref()), &self.text);
-                panic!(
-                    "the handler for {method} on `{template}`, registered at {location}, takes State<{state}>, \
-                     but the application has none: give it with `App::state`"
-                );
+                panic!("the handler for {method} on `{template}`, registered at {location}, takes {missing}");
             }
         }
     }
 
     fn info(&self, scopes: &[Scope]) -> RouteInfo {
-        let outer = layers_of(scopes, self.scope);
-        let middleware: Vec<Cow<'static, str>> =
-            outer.iter().chain(&self.layers).map(|layer| layer.name()).collect();
+        let mut inside_out: Vec<&Scope> = outwards(scopes, self.scope).collect();
+        inside_out.reverse();
+        let layers = inside_out.iter().flat_map(|scope| &scope.layers).chain(&self.layers);
         RouteInfo {
             methods: self.handlers.iter().map(|handler| handler.method.clone()).collect(),
             template: self.text.clone(),
             name: self.name,
-            host: None,
-            middleware,
+            host: scopes[self.scope.0].host.as_ref().map(|host| host.to_string().into()),
+            guards: self.guards.labels(),
+            middleware: layers.map(|layer| layer.name()).collect(),
             location: self.location,
             metas: Rc::clone(&self.metas),
         }
     }
-}
-
-/// The routes of one path.
-fn table(entries: Vec<Entry>, scopes: &[Scope], states: &Rc<States>) -> Table {
-    let methods: Vec<Method> = entries
-        .iter()
-        .flat_map(|entry| &entry.handlers)
-        .filter_map(|handler| handler.method.clone())
-        .collect();
-    let mut table: Option<Table> = None;
-    for entry in entries {
-        let outer = layers_of(scopes, entry.scope);
-        let names: Rc<[Box<str>]> = entry.template.names.into();
-        let route = |endpoint: Rc<dyn Endpoint>, body_limit| {
-            Rc::new(Route {
-                template: Some(entry.text.clone()),
-                names: Rc::clone(&names),
-                body_limit,
-                metas: Rc::clone(&entry.metas),
-                states: Rc::clone(states),
-                endpoint: wrap(endpoint, &outer),
-            })
-        };
-        // Answers of the router itself stand where the first handler of the path stands.
-        let table =
-            table.get_or_insert_with(|| Table::new(route(Rc::new(MethodNotAllowed::new(&methods)), None)));
-        for handler in entry.handlers {
-            table.insert(handler.method, route(wrap(handler.endpoint, &entry.layers), entry.body_limit));
-        }
-    }
-    table.expect("no path is registered without a handler")
-}
-
-/// Layers of a scope and of those around it, the outermost first.
-fn layers_of(scopes: &[Scope], scope: ScopeId) -> Vec<Rc<dyn Layer>> {
-    let Scope { parent, layers } = &scopes[scope.0];
-    let mut all = parent.map_or_else(Vec::new, |parent| layers_of(scopes, parent));
-    all.extend(layers.iter().cloned());
-    all
 }

@@ -4,12 +4,13 @@
 //! names at every segment. The others are a tree of segments. matchit would do the look-up as well; this one is here because parameters come out as
 //! spans that the request keeps (matchit gives pairs of borrowed strings, and allocates for the fifth), and because
 //! routes may name the parameter of one place differently: `GET /users/{id}`, `GET /users/{user}/posts`. Patterns in
-//! parameters will be tried here, one after the other. A property test compares the two.
+//! parameters are tried here, one after the other. A property test compares the two.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::pattern::Pattern;
 use super::template::Segment;
 use crate::request::{ParamSpans, span_at};
 
@@ -26,6 +27,8 @@ pub(super) struct Tree<T> {
 struct Node<T> {
     /// Sorted by [`order`].
     fixed: Vec<(Box<str>, Node<T>)>,
+    /// In order of registration.
+    patterns: Vec<(Pattern, Node<T>)>,
     param: Option<Box<Node<T>>>,
     /// For the templates that end here.
     value: Option<T>,
@@ -35,7 +38,7 @@ struct Node<T> {
 
 impl<T> Node<T> {
     const fn new() -> Node<T> {
-        Node { fixed: Vec::new(), param: None, value: None, rest: None }
+        Node { fixed: Vec::new(), patterns: Vec::new(), param: None, value: None, rest: None }
     }
 
     /// The child of this text. A few are looked at one after the other, as their lengths alone tell most apart;
@@ -82,6 +85,14 @@ impl<T> Tree<T> {
                     };
                     &mut node.fixed[at].1
                 }
+                Segment::Pattern(pattern) => {
+                    let found = node.patterns.iter().position(|(found, _)| found == pattern);
+                    let at = found.unwrap_or_else(|| {
+                        node.patterns.push((pattern.clone(), Node::new()));
+                        node.patterns.len() - 1
+                    });
+                    &mut node.patterns[at].1
+                }
                 Segment::Param => node.param.get_or_insert_with(|| Box::new(Node::new())),
                 Segment::Rest => return node.rest.get_or_insert_with(default),
             };
@@ -91,8 +102,8 @@ impl<T> Tree<T> {
 
     /// The value for a path, and its parameters as spans of the path.
     ///
-    /// Segment by segment, text wins over `{name}`, which wins over `{*rest}`; where that leads nowhere,
-    /// the next is tried. A node is visited once at most, so a path costs no more than the tree is large.
+    /// Segment by segment, text wins over `{name:regex}`, which wins over `{name}`, which wins over `{*rest}`; where
+    /// that leads nowhere, the next is tried. Of several patterns that match, the one that was registered first wins. A node is visited once at most, so a path costs no more than the tree is large.
     #[inline]
     pub(super) fn find(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         params.clear();
@@ -106,7 +117,22 @@ impl<T> Tree<T> {
 
     fn find_with_params(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         let (b'/', _) = path.split_first()? else { return None };
-        walk(&self.root, path, 1, params)
+        walk(&self.root, path, 1, params, &|_| true)
+    }
+
+    /// The same for values that pass: one that does not counts as if it were not there.
+    pub(super) fn find_where(
+        &self,
+        path: &[u8],
+        params: &mut ParamSpans,
+        passes: &impl Fn(&T) -> bool,
+    ) -> Option<&T> {
+        params.clear();
+        if let Some(value) = self.fixed.get(path).filter(|value| passes(value)) {
+            return Some(value);
+        }
+        let (b'/', _) = path.split_first()? else { return None };
+        walk(&self.root, path, 1, params, passes)
     }
 
     /// The same tree with other values.
@@ -125,7 +151,8 @@ impl<T> Tree<T> {
         let mut open = vec![&self.root];
         while let Some(node) = open.pop() {
             found.extend(node.value.iter().chain(&node.rest));
-            open.extend(node.fixed.iter().map(|(_, child)| child).chain(node.param.as_deref()));
+            open.extend(node.fixed.iter().map(|(_, child)| child));
+            open.extend(node.patterns.iter().map(|(_, child)| child).chain(node.param.as_deref()));
         }
         found
     }
@@ -185,32 +212,40 @@ fn map_node<T, U>(node: Node<T>, f: &mut impl FnMut(T) -> U) -> Node<U> {
         value: node.value.map(&mut *f),
         rest: node.rest.map(&mut *f),
         param: node.param.map(|child| Box::new(map_node(*child, f))),
+        patterns: node.patterns.into_iter().map(|(pattern, child)| (pattern, map_node(child, f))).collect(),
         fixed: node.fixed.into_iter().map(|(text, child)| (text, map_node(child, f))).collect(),
     }
 }
 
 /// Goes on at `path[at..]`, which is behind a slash. The depth is that of the tree, whatever the path is.
-fn walk<'t, T>(node: &'t Node<T>, path: &[u8], at: usize, params: &mut ParamSpans) -> Option<&'t T> {
+fn walk<'t, T>(
+    node: &'t Node<T>,
+    path: &[u8],
+    at: usize,
+    params: &mut ParamSpans,
+    passes: &impl Fn(&T) -> bool,
+) -> Option<&'t T> {
     let rest = &path[at..];
     let len = rest.iter().position(|byte| *byte == b'/');
     let segment = &rest[..len.unwrap_or(rest.len())];
 
     if let Some(child) = node.child(segment)
-        && let Some(value) = go_on(child, path, at, len, params)
+        && let Some(value) = go_on(child, path, at, len, params, passes)
     {
         return Some(value);
     }
-    if let Some(child) = &node.param
-        && !segment.is_empty()
-    {
+    if !segment.is_empty() {
         let before = params.as_slice().len();
-        params.push(span_at(at, segment.len()));
-        if let Some(value) = go_on(child, path, at, len, params) {
-            return Some(value);
+        let patterns = node.patterns.iter().filter(|(pattern, _)| pattern.matches(segment));
+        for child in patterns.map(|(_, child)| child).chain(node.param.as_deref()) {
+            params.push(span_at(at, segment.len()));
+            if let Some(value) = go_on(child, path, at, len, params, passes) {
+                return Some(value);
+            }
+            params.truncate(before);
         }
-        params.truncate(before);
     }
-    let value = node.rest.as_ref().filter(|_| !rest.is_empty())?;
+    let value = node.rest.as_ref().filter(|value| !rest.is_empty() && passes(value))?;
     params.push(span_at(at, rest.len()));
     Some(value)
 }
@@ -222,10 +257,11 @@ fn go_on<'t, T>(
     at: usize,
     len: Option<usize>,
     params: &mut ParamSpans,
+    passes: &impl Fn(&T) -> bool,
 ) -> Option<&'t T> {
     match len {
-        Some(len) => walk(child, path, at + len + 1, params),
-        None => child.value.as_ref(),
+        Some(len) => walk(child, path, at + len + 1, params, passes),
+        None => child.value.as_ref().filter(|value| passes(value)),
     }
 }
 

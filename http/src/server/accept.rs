@@ -4,7 +4,7 @@ use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 
 use corelane_runtime::net::TcpListener;
-use corelane_runtime::{shutdown, spawn};
+use corelane_runtime::{shutdown, spawn, time};
 
 use super::{Limits, Registry, TrustedProxies};
 use crate::app::AppService;
@@ -25,14 +25,27 @@ pub(super) async fn serve(listener: StdListener, service: AppService, limits: Li
         }
     };
     let registry = Registry::new();
+    let (drain_timeout, stop_timeout) = (limits.drain_timeout, limits.stop_timeout);
+    let stopping = service.has_stop_hooks().then(|| service.clone());
     let shared = Shared::new(service, limits, trust);
     let accepting = spawn(accept(listener.clone(), shared, registry.clone()));
     shutdown::draining().await;
     listener.close();
     // Before the accept loop has ended: while the core is full, it waits for a connection to end.
     registry.drain();
-    let _ = accepting.await;
-    registry.below(1).await;
+    let rest = async {
+        let _ = accepting.await;
+        registry.below(1).await;
+    };
+    // What is open after that ends with this task, which is the core's first one.
+    let is_late = time::timeout(drain_timeout, rest).await.is_err();
+    let Some(service) = stopping else { return };
+    if is_late {
+        registry.cut();
+    }
+    if time::timeout(stop_timeout, service.stop()).await.is_err() {
+        tracing::warn!(?stop_timeout, "the stop hooks of a core took longer than they may and were dropped");
+    }
 }
 
 async fn accept(listener: Rc<TcpListener>, shared: Rc<Shared>, registry: Rc<Registry>) {

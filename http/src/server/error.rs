@@ -1,16 +1,18 @@
 //! Why a server could not be started.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
 use super::TrustError;
+use crate::app::HookError;
 
 /// A server that did not start, or a core that did not end as it should.
 #[derive(Debug)]
 pub struct ServerError {
     kind: Kind,
-    source: Option<io::Error>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 #[derive(Debug)]
@@ -21,11 +23,14 @@ enum Kind {
     Listen(SocketAddr),
     Trust(TrustError),
     Runtime,
+    Hook,
+    HookTimeout,
+    Stopped,
 }
 
 impl ServerError {
     pub(crate) fn address(source: io::Error) -> ServerError {
-        ServerError { kind: Kind::Address, source: Some(source) }
+        ServerError { kind: Kind::Address, source: Some(source.into()) }
     }
 
     pub(crate) fn no_address() -> ServerError {
@@ -35,7 +40,7 @@ impl ServerError {
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> ServerError {
         let in_use = source.kind() == io::ErrorKind::AddrInUse;
         let kind = if in_use { Kind::InUse(address) } else { Kind::Listen(address) };
-        ServerError { kind, source: Some(source) }
+        ServerError { kind, source: Some(source.into()) }
     }
 
     pub(crate) fn trust(error: TrustError) -> ServerError {
@@ -43,7 +48,29 @@ impl ServerError {
     }
 
     pub(crate) fn runtime(source: io::Error) -> ServerError {
-        ServerError { kind: Kind::Runtime, source: Some(source) }
+        ServerError { kind: Kind::Runtime, source: Some(source.into()) }
+    }
+
+    pub(crate) fn hook(source: HookError) -> ServerError {
+        ServerError { kind: Kind::Hook, source: Some(source.into()) }
+    }
+
+    pub(crate) fn stopped() -> ServerError {
+        ServerError { kind: Kind::Stopped, source: None }
+    }
+
+    pub(crate) fn hook_timeout() -> ServerError {
+        ServerError { kind: Kind::HookTimeout, source: None }
+    }
+
+    /// True if a start hook failed. The source is a [`HookError`].
+    pub fn is_hook(&self) -> bool {
+        matches!(self.kind, Kind::Hook)
+    }
+
+    /// True if the start hooks took longer than [`Limits::start_timeout`](super::Limits::start_timeout).
+    pub fn is_hook_timeout(&self) -> bool {
+        matches!(self.kind, Kind::HookTimeout)
     }
 
     /// True if somebody else listens on the address already.
@@ -62,13 +89,18 @@ impl fmt::Display for ServerError {
             }
             Kind::Listen(address) => write!(f, "cannot listen on {address}"),
             Kind::Trust(error) => error.fmt(f),
+            Kind::Hook => f.write_str("a start hook failed"),
+            Kind::HookTimeout => f.write_str(
+                "the hooks took longer than they may: see `Limits::start_timeout` and `Limits::stop_timeout`",
+            ),
+            Kind::Stopped => f.write_str("a core was stopped while the server started"),
             Kind::Runtime => f.write_str("a core could not be started or did not end well"),
         }
     }
 }
 
-impl std::error::Error for ServerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+impl Error for ServerError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }

@@ -59,6 +59,11 @@ pub struct Limits {
     pub buffer_bytes_per_core: usize,
     /// Time for requests under way when the server is told to stop (30 s). Then their connections are closed.
     pub drain_timeout: Duration,
+    /// Time for all start hooks of a core, and for those of the process (60 s). Over it the server does not start.
+    pub start_timeout: Duration,
+    /// Time for all stop hooks of a core once it serves no more, and for those of the process (5 s). What has not finished
+    /// then is dropped.
+    pub stop_timeout: Duration,
     /// Serve a client that has closed its sending side while its request is still being handled (false).
     ///
     /// A closed sending side and a client that went away look the same. By default the handler of such a request
@@ -85,6 +90,8 @@ impl Default for Limits {
             refuse_when_full: false,
             buffer_bytes_per_core: 256 * 1024 * 1024,
             drain_timeout: Duration::from_secs(30),
+            start_timeout: Duration::from_secs(60),
+            stop_timeout: Duration::from_secs(5),
             half_close: false,
         }
     }

@@ -17,6 +17,7 @@
 
 mod accept;
 mod error;
+mod hooks;
 mod limits;
 mod listen;
 mod registry;
@@ -24,13 +25,14 @@ mod trust;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use corelane_runtime::signal::{self, Signals};
 use corelane_runtime::{DriverChoice, Runtime, RuntimeInfo};
 
-use crate::app::App;
+use crate::app::{App, Outcome};
+use hooks::{ProcessHook, Start};
 
 pub use error::ServerError;
 pub use limits::Limits;
@@ -48,6 +50,8 @@ pub struct Server {
     trust: Result<TrustedProxies, TrustError>,
     /// What SIGHUP calls; it ends the server as the other signals do if there is nothing.
     hangup: Option<Box<dyn FnMut() + Send>>,
+    on_start: Vec<ProcessHook>,
+    on_stop: Vec<ProcessHook>,
 }
 
 impl Server {
@@ -66,6 +70,8 @@ impl Server {
             limits: Limits::default(),
             trust: Ok(TrustedProxies::default()),
             hangup: None,
+            on_start: Vec::new(),
+            on_stop: Vec::new(),
         }
     }
 
@@ -107,51 +113,103 @@ impl Server {
         self
     }
 
-    /// Starts the server and returns once every core listens. `factory` is called once on each core.
+    /// Runs `hook` once for the process, before any core builds its application: what has to be done once, such as bringing
+    /// a database up to date. Hooks run in the order they were added, on a thread of their own; an error
+    /// stops the start. The order of all hooks is told in [`app`](crate::app#start-and-stop).
+    ///
+    /// ```no_run
+    /// use corelane_http::{app::App, server::Server};
+    ///
+    /// # async fn migrate() -> std::io::Result<()> { Ok(()) }
+    /// Server::bind("127.0.0.1:8080").on_start(migrate).run(App::new)?;
+    /// # Ok::<(), corelane_http::server::ServerError>(())
+    /// ```
+    #[track_caller]
+    pub fn on_start<F, Fut>(mut self, hook: F) -> Server
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output: Outcome> + 'static,
+    {
+        self.on_start.push(ProcessHook::new(hook));
+        self
+    }
+
+    /// Runs `hook` once for the process, when the last core has ended, however it did; of several the last added first. Not
+    /// for a server that did not start. All of them together have [`Limits::stop_timeout`]; an error is logged.
+    #[track_caller]
+    pub fn on_stop<F, Fut>(mut self, hook: F) -> Server
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output: Outcome> + 'static,
+    {
+        self.on_stop.insert(0, ProcessHook::new(hook));
+        self
+    }
+
+    /// Starts the server and returns once every core accepts. `factory` is called once on each core, then the
+    /// core's start hooks run; no core accepts before all are through.
     ///
     /// # Errors
-    /// The address cannot be had, a trusted proxy is none, a core could not be started, or no driver works here.
+    /// The address cannot be had, a trusted proxy is none, a core could not be started, no driver works here, a start
+    /// hook failed or took longer than [`Limits::start_timeout`], or the factory panicked: on a mistake in the application, such
+    /// as a route given twice.
     ///
     /// # Panics
-    /// A mistake in the application, such as a route given twice, panics on the first core, and here.
+    /// If a hook of the process does.
     pub fn start(self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<Running, ServerError> {
         let cores =
             self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
         let listeners = listen::listeners(self.address?, cores)?;
         let address = listeners.address;
         let limits = self.limits.fit_descriptors(cores, corelane_runtime::descriptors::raise_limit());
-        let drain_timeout = limits.drain_timeout;
         let trust = self.trust.map_err(ServerError::trust)?;
+        hooks::run(self.on_start, self.driver, limits.start_timeout)?;
+        let (drain_timeout, stop_timeout) = (limits.drain_timeout, limits.stop_timeout);
         let factory = Arc::new(factory);
+        let (start, reports) = Start::new(cores);
         let runtime = Runtime::builder()
             .cores(Some(cores))
             .driver(self.driver)
             .lease_bytes_max(limits.buffer_bytes_per_core)
             .start(move |core| {
+                let start = start.core();
                 let listener = listeners.take(core);
                 let service = factory().into_service();
-                accept::serve(listener, service, limits.clone(), trust.clone())
+                let (limits, trust) = (limits.clone(), trust.clone());
+                async move {
+                    if start.run(&service, limits.start_timeout).await {
+                        accept::serve(listener, service, limits, trust).await;
+                    }
+                }
             })
             .map_err(ServerError::runtime)?;
+        if let Err(failure) = hooks::wait(&reports, cores) {
+            runtime.shutdown_now();
+            let ended = runtime.join().map_err(ServerError::runtime);
+            // A core that has panicked says so at its end; if it does not, it was stopped from outside.
+            return Err(failure.or(ended.err()).unwrap_or_else(ServerError::stopped));
+        }
         tracing::info!(%address, runtime = %runtime.info(), "listening");
-        Ok(Running { runtime, address, drain_timeout })
+        let at_end = AtEnd { hooks: Mutex::new(self.on_stop), driver: self.driver, within: stop_timeout };
+        Ok(Running { runtime, address, grace: drain_timeout.saturating_add(stop_timeout), at_end })
     }
 
     /// Starts the server and serves until the process is told to stop by SIGTERM or SIGINT; then no connection is
-    /// accepted, requests under way get [`Limits::drain_timeout`] to finish, and `run` returns. A second signal
-    /// closes at once.
+    /// accepted, requests under way get [`Limits::drain_timeout`] to finish, stop hooks run, and `run` returns. A second
+    /// signal closes at once.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn run(mut self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<(), ServerError> {
         let signals = Signals::block().map_err(ServerError::runtime)?;
         let hangup = self.hangup.take();
-        let Running { runtime, drain_timeout, .. } = self.start(factory)?;
-        match hangup {
-            Some(call) => signal::drain_on_signal_but_hangup(runtime, signals, drain_timeout, call),
-            None => signal::drain_on_signal(runtime, signals, drain_timeout),
-        }
-        .map_err(ServerError::runtime)
+        let Running { runtime, grace, at_end, .. } = self.start(factory)?;
+        let ended = match hangup {
+            Some(call) => signal::drain_on_signal_but_hangup(runtime, signals, grace, call),
+            None => signal::drain_on_signal(runtime, signals, grace),
+        };
+        at_end.run();
+        ended.map_err(ServerError::runtime)
     }
 }
 
@@ -159,7 +217,33 @@ impl Server {
 pub struct Running {
     runtime: Runtime,
     address: SocketAddr,
-    drain_timeout: Duration,
+    /// For what is under way, and for stop hooks.
+    grace: Duration,
+    at_end: AtEnd,
+}
+
+/// What is left to do when the cores have ended.
+struct AtEnd {
+    /// Never contended: it is there so that a [`Running`] can be shared, which hooks alone could not.
+    hooks: Mutex<Vec<ProcessHook>>,
+    driver: DriverChoice,
+    within: Duration,
+}
+
+impl AtEnd {
+    fn run(self) {
+        // Each by itself: one that fails keeps none of the others from running.
+        let until = Instant::now() + self.within;
+        for hook in self.hooks.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Err(error) = hooks::run(vec![hook], self.driver, left) {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a stop hook of the process failed"
+                );
+            }
+        }
+    }
 }
 
 impl Running {
@@ -178,17 +262,17 @@ impl Running {
         self.runtime.core_stats()
     }
 
-    /// Stops accepting, lets requests under way finish for [`Limits::drain_timeout`], and returns when every
-    /// core has ended.
+    /// Stops accepting, lets requests under way finish for [`Limits::drain_timeout`], runs the stop hooks, and
+    /// returns when every core has ended.
     ///
     /// # Errors
     /// A core ended by a panic outside any handler.
     pub fn shutdown(self) -> Result<(), ServerError> {
-        self.runtime.shutdown(self.drain_timeout);
+        self.runtime.shutdown(self.grace);
         self.join()
     }
 
-    /// Closes every connection now and returns when every core has ended.
+    /// Closes every connection now and returns when every core has ended. Of the stop hooks only those of the process run.
     ///
     /// # Errors
     /// As [`Running::shutdown`].
@@ -198,6 +282,8 @@ impl Running {
     }
 
     fn join(self) -> Result<(), ServerError> {
-        self.runtime.join().map_err(ServerError::runtime)
+        let ended = self.runtime.join().map_err(ServerError::runtime);
+        self.at_end.run();
+        ended
     }
 }

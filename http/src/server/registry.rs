@@ -76,6 +76,14 @@ impl Registry {
         }
     }
 
+    /// Ends every connection in both directions. Their tasks go on until they notice.
+    pub(crate) fn cut(&self) {
+        for (_, entry) in self.open.borrow().iter() {
+            // Fails only for a peer that is gone already.
+            let _ = entry.close.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Waits until fewer than `count` connections are open. One waiter at a time: the accept loop.
     pub(crate) async fn below(&self, count: usize) {
         std::future::poll_fn(|cx| {

@@ -13,9 +13,12 @@ fn driver() -> DriverChoice {
     }
 }
 
+mod errors;
 mod extract;
 mod forms;
 mod middleware;
+mod mount;
+mod named;
 mod problem;
 mod properties;
 mod respond;
