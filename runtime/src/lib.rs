@@ -12,7 +12,7 @@
 //! * every queue, pool and wait has a bound or a deadline, named where it is set.
 //!
 //! It does not parse, route or log requests; it knows no protocol above TCP and Unix sockets.
-//! It does not balance work: a task stays on the core that spawned it. It resolves no names. It runs
+//! It does not balance work: a task stays on the core that spawned it. It resolves no names. TLS is behind the feature `tls`. It runs
 //! on Linux only.
 //! Drivers are a closed set behind `driver` (private): nothing of monoio or io-uring shows in a
 //! public signature, so that a driver can be added or replaced without a change above it.
@@ -52,6 +52,8 @@ pub mod signal;
 pub mod stats;
 mod sync;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use crate::driver::DriverKind;
 pub use crate::executor::{JoinError, JoinHandle, core_count, core_id, spawn, try_core_id, yield_now};

@@ -65,7 +65,8 @@ impl Stream {
         self.state.send_goes_on();
         let direct = match &mut self.io {
             Io::Socket(socket) => socket.send_file(file.descriptor(), offset, len, &self.state).await,
-            Io::Memory(_) => Ok(0),
+            // Read and sent, below.
+            _ => Ok(0),
         };
         let sent = match direct {
             Ok(sent) => {

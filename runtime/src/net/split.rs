@@ -34,7 +34,9 @@ impl Stream {
     ///     });
     ///     let mut got = 0;
     ///     while got < 100 {
-    ///         got += answers.recv().await?.len();
+    ///         let bytes = answers.recv().await?;
+    ///         assert!(!bytes.is_empty(), "the server goes on");
+    ///         got += bytes.len();
     ///     }
     ///     asking.await.expect("no panic")?;
     ///     drop(answers);
@@ -46,12 +48,20 @@ impl Stream {
     /// # Errors
     /// If there is no descriptor or no room for a second one; the connection is closed then.
     pub fn split(self) -> io::Result<(RecvHalf, SendHalf)> {
+        let twin = self.twin()?;
+        Ok((RecvHalf { stream: self }, SendHalf { stream: twin }))
+    }
+
+    /// A second stream over the same connection, with this one's stall.
+    pub(crate) fn twin(&self) -> io::Result<Stream> {
         let twin = match &self.io {
             Io::Socket(socket) => Stream::adopt(socket.fd().try_clone_to_owned()?, self.peer_addr())?,
             Io::Memory(end) => Stream::memory(end.twin()),
+            #[cfg(feature = "tls")]
+            Io::Tls(side) => Stream::secured(side.twin()?),
         };
         twin.set_send_stall(self.state.stall());
-        Ok((RecvHalf { stream: self }, SendHalf { stream: twin }))
+        Ok(twin)
     }
 }
 
@@ -110,6 +120,14 @@ impl SendHalf {
     /// As [`Stream::send_vectored`].
     pub fn send_vectored(&mut self, chunks: Chunks) -> impl Future<Output = io::Result<()>> {
         self.stream.send_vectored(chunks)
+    }
+
+    /// As [`Stream::end`], cancellation included.
+    ///
+    /// # Errors
+    /// As [`Stream::end`].
+    pub async fn end(&mut self) -> io::Result<()> {
+        self.stream.end().await
     }
 
     /// As [`Stream::set_send_stall`].

@@ -16,6 +16,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use super::duplex::End;
 use super::state::{CloseHandle, Reach, SocketState};
 use super::{PeerAddr, Shutdown};
+#[cfg(feature = "tls")]
+use crate::buf::LocalBoxFuture;
 use crate::buf::{Batch, Chunk, Chunks, Lease};
 use crate::driver::Socket;
 use crate::executor::Core;
@@ -36,6 +38,9 @@ pub struct Stream {
 pub(super) enum Io {
     Socket(Socket),
     Memory(End),
+    /// TLS over a stream whose state this one shares.
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::tls::Side>),
 }
 
 impl Stream {
@@ -106,6 +111,21 @@ impl Stream {
         Ok(Stream { io: Io::Socket(socket), state, peer })
     }
 
+    /// A stream over TLS. Deadlines, shutdown and close handles are those of the stream under it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secured(side: crate::tls::Side) -> Stream {
+        let (state, peer) = (Rc::clone(&side.under.state), side.under.peer);
+        Stream { io: Io::Tls(Box::new(side)), state, peer }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn side(&self) -> Option<&crate::tls::Side> {
+        match &self.io {
+            Io::Tls(side) => Some(side),
+            _ => None,
+        }
+    }
+
     pub(super) fn memory(end: End) -> Stream {
         let state = SocketState::new(Reach::Memory(end.ends()));
         Stream { io: Io::Memory(end), state, peer: PeerAddr::Memory }
@@ -129,6 +149,8 @@ impl Stream {
         let received = match &mut self.io {
             Io::Socket(socket) => socket.recv(&self.state).await,
             Io::Memory(end) => end.recv().await,
+            #[cfg(feature = "tls")]
+            Io::Tls(side) => return LocalBoxFuture::new(side.recv()).await,
         };
         match received {
             Ok(lease) if !lease.is_empty() => {
@@ -156,6 +178,10 @@ impl Stream {
     }
 
     async fn send_chunk(&mut self, mut chunk: Chunk) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Io::Tls(side) = &mut self.io {
+            return LocalBoxFuture::new(side.send(&chunk)).await;
+        }
         self.begin_send()?;
         let mut from = 0;
         while from < chunk.len() {
@@ -163,6 +189,8 @@ impl Stream {
             let (sent, back) = match &mut self.io {
                 Io::Socket(socket) => socket.send(chunk, from, &self.state).await,
                 Io::Memory(end) => (end.send(&chunk[from..]).await, Some(chunk)),
+                #[cfg(feature = "tls")]
+                Io::Tls(_) => unreachable!("sent by its side, above"),
             };
             from += self.progress(sent)?;
             match back {
@@ -186,6 +214,10 @@ impl Stream {
     }
 
     async fn send_batch(&mut self, mut batch: Batch) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Io::Tls(side) = &mut self.io {
+            return LocalBoxFuture::new(side.send_batch(batch)).await;
+        }
         self.begin_send()?;
         let total = batch.left();
         while batch.left() > 0 {
@@ -193,6 +225,8 @@ impl Stream {
             let (sent, back) = match &mut self.io {
                 Io::Socket(socket) => socket.send_vectored(batch, &self.state).await,
                 Io::Memory(end) => (end.send(batch.front()).await, Some(batch)),
+                #[cfg(feature = "tls")]
+                Io::Tls(_) => unreachable!("sent by its side, above"),
             };
             let sent = self.progress(sent)?;
             match back {
@@ -235,6 +269,22 @@ impl Stream {
         Core::try_with(|core| core.shared.counters.bytes_out.add(bytes as u64));
     }
 
+    /// Ends the sending half after what was sent. The peer sees the end of the stream; over TLS it is told
+    /// first that this is meant (RFC 8446 section 6.1).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancellation
+    /// As [`send`](Self::send).
+    pub async fn end(&mut self) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Io::Tls(side) = &mut self.io {
+            LocalBoxFuture::new(side.notify_end()).await?;
+        }
+        self.shutdown(Shutdown::Write)
+    }
+
     /// Ends one half or both.
     ///
     /// # Errors
@@ -266,6 +316,10 @@ impl Stream {
     /// # Cancellation
     /// May be dropped at any time.
     pub async fn closed(&self) {
+        #[cfg(feature = "tls")]
+        if let Io::Tls(side) = &self.io {
+            return LocalBoxFuture::new(side.under.closed()).await;
+        }
         poll_fn(|cx| {
             if self.state.closed.get() {
                 return Poll::Ready(());
@@ -294,7 +348,7 @@ impl Stream {
                         }
                     }
                 }
-                (Io::Socket(_), Reach::Memory(_)) => unreachable!("a socket's state reaches a socket"),
+                _ => unreachable!("a socket's state reaches a socket, and TLS asks the stream under it"),
             }
         })
         .await;
@@ -318,12 +372,19 @@ impl Stream {
         match &self.io {
             Io::Socket(socket) => socket.local_addr(),
             Io::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(feature = "tls")]
+            Io::Tls(side) => side.under.local_addr(),
         }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Io::Tls(_) = self.io {
+            // The stream under it does it.
+            return;
+        }
         self.state.end();
     }
 }

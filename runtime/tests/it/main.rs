@@ -22,3 +22,5 @@ mod stats;
 mod stress;
 mod support;
 mod tasks;
+#[cfg(feature = "tls")]
+mod tls;
