@@ -7,11 +7,15 @@ mod guides;
 #[cfg(feature = "config")]
 #[doc(inline)]
 pub use corelane_http::config;
+#[cfg(any(feature = "askama", feature = "minijinja"))]
+#[doc(inline)]
+pub use corelane_http::template;
 #[doc(inline)]
 pub use corelane_http::multipart;
 #[doc(inline)]
 pub use corelane_http::{
-    app, body, cookie, extract, handler, middleware, problem, request, response, router, server, testing,
+    app, body, cookie, extract, files, handler, middleware, problem, request, response, router, server, sse,
+    testing,
 };
 #[doc(inline)]
 pub use corelane_middlewares as middlewares;

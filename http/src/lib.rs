@@ -51,4 +51,7 @@ pub mod respond;
 pub mod response;
 pub mod router;
 pub mod server;
+pub mod sse;
+#[cfg(any(feature = "askama", feature = "minijinja"))]
+pub mod template;
 pub mod testing;

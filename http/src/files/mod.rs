@@ -57,6 +57,9 @@ pub use conditions::Conditions;
 pub use error::FileError;
 pub use named::NamedFile;
 
+#[cfg(any(feature = "askama", feature = "minijinja"))]
+pub(crate) use named::content_type;
+
 /// A handler that serves the files beneath a folder. See the [module](self).
 ///
 /// It is put into an application as a group of routes, with [`Files::routes`], or as a handler: for a route that

@@ -268,7 +268,7 @@ fn boundary() -> String {
 }
 
 /// The type by the name's ending. Text is taken to be UTF-8.
-pub(super) fn content_type(path: &Path) -> Cow<'static, str> {
+pub(crate) fn content_type(path: &Path) -> Cow<'static, str> {
     match mime_guess::from_path(path).first_raw() {
         Some(text) if text.starts_with("text/") => Cow::Owned(format!("{text}; charset=utf-8")),
         // Of `.mjs`: the name that RFC 9239 has retired.

@@ -11,6 +11,7 @@
 //! | [`StatusCode`] | it | |
 //! | [`Body`], streams through [`Body::stream`] | 200 | |
 //! | [`NamedFile`](crate::files::NamedFile) | 200 | by its name |
+//! | [`Sse`](crate::sse::Sse) | 200 | `text/event-stream` |
 //! | [`Redirect`], [`Created`], [`NoContent`] | 303, 307, 308; 201; 204 | |
 //! | `(part, T)`, `(part, part, T)` and so on, up to six parts | as of `T`, unless given | as of `T`, unless given |
 //! | `Result<T, E>` | of the side it is | |

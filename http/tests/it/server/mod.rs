@@ -10,6 +10,7 @@ mod handover;
 mod lifecycle;
 mod persistence;
 mod random;
+mod sse;
 mod strictness;
 mod timeouts;
 mod trust;
