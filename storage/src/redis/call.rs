@@ -14,6 +14,7 @@ use super::error::{Kind, RedisError};
 use super::mux::{Request, SlotId};
 use super::node::Node;
 use super::proto::{Command, FromReply, Value};
+use super::transaction::executed;
 
 /// A command that is sent when it is first polled, and becomes its reply as a `T`.
 ///
@@ -41,6 +42,7 @@ pub struct Call<'a, T> {
     redis: &'a Redis,
     request: Request,
     patience: Option<Duration>,
+    shape: Shape,
     state: State<'a>,
     reply: PhantomData<fn() -> T>,
 }
@@ -52,6 +54,15 @@ enum State<'a> {
     /// On a way that takes more than one step.
     Boxed(LocalBoxFuture<'a, Result<Value, RedisError>>),
     Done,
+}
+
+/// How the replies become one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// As they are.
+    Plain,
+    /// `MULTI`, commands, `EXEC`: the reply to the last is what counts.
+    Transaction,
 }
 
 /// A slot that is given up when this is dropped before its outcome was taken.
@@ -72,7 +83,12 @@ impl Drop for Ticket<'_> {
 
 impl<'a, T: FromReply> Call<'a, T> {
     pub(super) fn new(redis: &'a Redis, request: Request) -> Call<'a, T> {
-        Call { redis, request, patience: None, state: State::Idle, reply: PhantomData }
+        Call { redis, request, patience: None, shape: Shape::Plain, state: State::Idle, reply: PhantomData }
+    }
+
+    pub(super) fn shaped(mut self, shape: Shape) -> Call<'a, T> {
+        self.shape = shape;
+        self
     }
 
     /// Asks for the reply as another type.
@@ -81,6 +97,7 @@ impl<'a, T: FromReply> Call<'a, T> {
             redis: self.redis,
             request: self.request,
             patience: self.patience,
+            shape: self.shape,
             state: self.state,
             reply: PhantomData,
         }
@@ -89,6 +106,12 @@ impl<'a, T: FromReply> Call<'a, T> {
     /// The longest wait for the reply, from the first poll on. Default [`Config::deadline`](super::Config::deadline).
     pub fn deadline(mut self, patience: Duration) -> Call<'a, T> {
         self.patience = Some(patience);
+        self
+    }
+
+    /// A reply that the server may keep back for `wait`, on top of the usual deadline.
+    pub(super) fn patient(mut self, wait: Duration) -> Call<'a, T> {
+        self.patience = Some(wait.saturating_add(self.redis.config().deadline));
         self
     }
 
@@ -166,7 +189,14 @@ impl<T: FromReply> Future for Call<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RedisError>> {
-        match self.poll_value(cx) {
+        let polled = self.poll_value(cx);
+        if self.shape == Shape::Transaction
+            && let Poll::Ready(Ok(Value::Array(replies))) = polled
+        {
+            let outcome = executed(replies);
+            return Poll::Ready(outcome.and_then(|value| T::from_reply(value).map_err(RedisError::from)));
+        }
+        match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(Value::Error(error))) => Poll::Ready(Err(RedisError::new(Kind::Server(error)))),
             Poll::Ready(Ok(value)) => Poll::Ready(T::from_reply(value).map_err(RedisError::from)),

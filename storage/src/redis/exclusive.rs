@@ -1,6 +1,9 @@
 //! A connection with one user at a time: handshakes, blocking commands, watched transactions.
 
+use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use corelane_runtime::buf::Lease;
 use corelane_runtime::net::Stream;
@@ -166,6 +169,13 @@ impl Exclusive {
         self.in_step
             && self.decoder.is_between_replies()
             && self.unread.as_ref().is_none_or(|lease| lease.is_empty())
+    }
+
+    /// True if the peer has neither sent anything nor closed since the last reply. Costs no round trip.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let recv = pin!(self.stream.recv());
+        // No byte is lost by the drop, and if there is one the connection is of no use.
+        self.in_step && recv.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// What a connection for many users is made of.

@@ -37,7 +37,9 @@ mod exclusive;
 mod mux;
 mod node;
 mod pipeline;
+mod pool;
 mod stats;
+mod transaction;
 mod transport;
 mod url;
 
@@ -53,12 +55,15 @@ pub use self::error::RedisError;
 pub use self::pipeline::Pipeline;
 pub use self::proto::{Command, ConvertError, ErrorReply, FromReply, Limits, ToArg, Value};
 pub use self::stats::{LATENCY_BUCKETS, Stats};
+pub use self::transaction::{WATCH_ATTEMPTS, Watched};
 pub use self::url::UrlError;
 
 use self::error::Kind;
 use self::exclusive::{Exclusive, Target};
 use self::mux::Request;
 use self::node::Node;
+use self::pool::Pool;
+use self::transaction::exclusively;
 
 /// A command of this name, for [`Redis::run`].
 pub fn cmd(name: &str) -> Command {
@@ -73,6 +78,7 @@ pub struct Redis {
 
 struct Inner {
     node: Node,
+    pool: Rc<Pool>,
 }
 
 impl Redis {
@@ -133,7 +139,8 @@ impl Redis {
     }
 
     fn start(target: Target, ready: Option<Exclusive>) -> Redis {
-        Redis { inner: Rc::new(Inner { node: Node::start(target, ready) }) }
+        let pool = Pool::new(target.clone());
+        Redis { inner: Rc::new(Inner { node: Node::start(target, ready), pool }) }
     }
 
     /// Sends a command; its reply becomes what the caller asks for.
@@ -179,10 +186,17 @@ impl Redis {
     /// The way of a request that does not simply go to the shared connection.
     fn route(
         &self,
-        _request: &Request,
-        _patience: Duration,
+        request: &Request,
+        patience: Duration,
     ) -> Option<LocalBoxFuture<'_, Result<Value, RedisError>>> {
-        None
+        if !request.commands().iter().any(Command::is_blocking) {
+            return None;
+        }
+        Some(LocalBoxFuture::new(exclusively(self, request.clone(), patience)))
+    }
+
+    fn pool(&self) -> &Rc<Pool> {
+        &self.inner.pool
     }
 }
 

@@ -98,6 +98,11 @@ impl Node {
         self.shared.mux.borrow().depth()
     }
 
+    /// Why a caller would be refused at once, if it would. Counts as somebody who asks.
+    pub(super) fn refusal(&self) -> Option<RedisError> {
+        self.shared.with(Mux::refusal)
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.shared.mux.borrow().is_up()
     }

@@ -35,6 +35,10 @@ impl Pipeline {
         self.commands.push(command.into());
     }
 
+    pub(super) fn into_commands(self) -> Vec<Command> {
+        self.commands
+    }
+
     /// Commands in it.
     pub fn len(&self) -> usize {
         self.commands.len()

@@ -62,6 +62,13 @@ impl Command {
         self
     }
 
+    /// Adds all arguments of another command, its name included.
+    pub fn append(mut self, other: &Command) -> Command {
+        self.args.extend_from_slice(&other.args);
+        self.count += other.count;
+        self
+    }
+
     /// Adds an argument that is a key. In a cluster the first one decides which node gets the command.
     pub fn key(mut self, key: impl ToArg) -> Command {
         let before = self.count;

@@ -11,7 +11,7 @@ use super::value::{ErrorReply, Value};
 
 /// A type that a reply can become.
 ///
-/// `Option<T>` takes null for `None`; everything else refuses null. Maps take both RESP3's maps and RESP2's flat arrays,
+/// `Option<T>` takes null for `None`, `bool` for false; everything else refuses null. Maps take both RESP3's maps and RESP2's flat arrays,
 /// numbers also strings of digits, since Redis keeps numbers as strings. Nothing is rounded, truncated or guessed:
 /// what does not fit is a [`ConvertError`].
 ///
@@ -30,6 +30,14 @@ pub trait FromReply: Sized {
     /// [`ConvertError`] if the reply is another type or does not fit. An error among the elements of a reply is that
     /// error.
     fn from_reply(value: Value) -> Result<Self, ConvertError>;
+
+    /// What a `Vec` of this is converted by: a list of elements, except that `Vec<u8>` is a string.
+    ///
+    /// # Errors
+    /// As [`from_reply`](Self::from_reply).
+    fn list_from_reply(value: Value) -> Result<Vec<Self>, ConvertError> {
+        items(value)
+    }
 }
 
 /// A reply is not what was asked for.
@@ -104,9 +112,10 @@ fn text(value: Value, expected: &'static str) -> Result<Bytes, ConvertError> {
     }
 }
 
-impl FromReply for Vec<u8> {
-    fn from_reply(value: Value) -> Result<Vec<u8>, ConvertError> {
-        text(value, "a string").map(Vec::from)
+impl<T: FromReply> FromReply for Vec<T> {
+    #[inline]
+    fn from_reply(value: Value) -> Result<Vec<T>, ConvertError> {
+        T::list_from_reply(value)
     }
 }
 
@@ -122,11 +131,14 @@ impl FromReply for bool {
     fn from_reply(value: Value) -> Result<bool, ConvertError> {
         match &value {
             Value::Bool(truth) => Ok(*truth),
+            // What `SET … NX` answers.
+            Value::Status(status) if status == "OK" => Ok(true),
+            Value::Null => Ok(false),
             Value::Int(0) => Ok(false),
             Value::Int(1) => Ok(true),
             Value::Bulk(bytes) if bytes == "0" => Ok(false),
             Value::Bulk(bytes) if bytes == "1" => Ok(true),
-            _ => Err(ConvertError::new("a boolean, 0 or 1", value)),
+            _ => Err(ConvertError::new("a boolean, 0 or 1, OK or null", value)),
         }
     }
 }
@@ -160,12 +172,15 @@ macro_rules! integers {
 
 integers!(i8, i16, i32, i64, isize, u16, u32, u64, usize, i128, u128);
 
-/// `u8` apart from the other integers only so that `Vec<u8>` can be a string.
 impl FromReply for u8 {
     fn from_reply(value: Value) -> Result<u8, ConvertError> {
         const EXPECTED: &str = "a number that fits u8";
         let number = i64::from_reply(value).map_err(|error| ConvertError { expected: EXPECTED, ..error })?;
         u8::try_from(number).map_err(|_| ConvertError::found(EXPECTED, "an integer out of range"))
+    }
+
+    fn list_from_reply(value: Value) -> Result<Vec<u8>, ConvertError> {
+        text(value, "a string").map(Vec::from)
     }
 }
 
@@ -202,42 +217,10 @@ impl<T: FromReply> FromReply for Option<T> {
     }
 }
 
-/// What types other than `u8` are collected from; see [`FromReply`] for `Vec<u8>`.
 fn elements(value: Value, expected: &'static str) -> Result<Vec<Value>, ConvertError> {
     match value {
         Value::Array(values) | Value::Set(values) => Ok(values),
         other => Err(ConvertError::new(expected, other)),
-    }
-}
-
-macro_rules! vectors {
-    ($([$($generic:ident),*] $type:ty),*) => {$(
-        impl<$($generic: FromReply),*> FromReply for Vec<$type> {
-            fn from_reply(value: Value) -> Result<Vec<$type>, ConvertError> {
-                items(value)
-            }
-        }
-    )*};
-}
-
-// One by one, because `Vec<u8>` is a string and Rust has no way to except it.
-vectors!(
-    [] Value, [] Bytes, [] String, [] bool, [] i8, [] i16, [] i32, [] i64, [] isize, [] u16, [] u32, [] u64, [] usize, [] f64,
-    [T] Option<T>, [A, B] (A, B), [A, B, C] (A, B, C), [A, B, C, D] (A, B, C, D)
-);
-
-impl<T> FromReply for Vec<Vec<T>>
-where
-    Vec<T>: FromReply,
-{
-    fn from_reply(value: Value) -> Result<Vec<Vec<T>>, ConvertError> {
-        items(value)
-    }
-}
-
-impl<K: FromReply + Eq + Hash, V: FromReply> FromReply for Vec<HashMap<K, V>> {
-    fn from_reply(value: Value) -> Result<Vec<HashMap<K, V>>, ConvertError> {
-        items(value)
     }
 }
 
@@ -253,7 +236,7 @@ fn items<T: FromReply>(value: Value) -> Result<Vec<T>, ConvertError> {
 
 /// The pairs of a map, an array of pairs, or a flat array.
 fn pairs(value: Value) -> Result<Vec<(Value, Value)>, ConvertError> {
-    const EXPECTED: &str = "a map";
+    const EXPECTED: &str = "a map or a list of pairs";
     let values = match value {
         Value::Map(pairs) => return Ok(pairs),
         value => elements(value, EXPECTED)?,
@@ -312,7 +295,7 @@ impl<T: FromReply + Ord> FromReply for BTreeSet<T> {
 }
 
 macro_rules! tuples {
-    ($expected:literal, $($name:ident),*) => {
+    ($expected:literal, $($name:ident),* $(; $list:item)?) => {
         impl<$($name: FromReply),*> FromReply for ($($name,)*) {
             fn from_reply(value: Value) -> Result<($($name,)*), ConvertError> {
                 let values = elements(value, $expected)?;
@@ -324,12 +307,18 @@ macro_rules! tuples {
                 }
                 Ok(tuple)
             }
+            $($list)?
         }
     };
 }
 
 tuples!("a list of one", A);
-tuples!("a pair", A, B);
+tuples!("a pair", A, B;
+    /// Lists of pairs come flat from RESP2, and from some commands of RESP3.
+    fn list_from_reply(value: Value) -> Result<Vec<(A, B)>, ConvertError> {
+        pairs(value)?.into_iter().map(|(first, second)| Ok((A::from_reply(first)?, B::from_reply(second)?))).collect()
+    }
+);
 tuples!("a list of three", A, B, C);
 tuples!("a list of four", A, B, C, D);
 tuples!("a list of five", A, B, C, D, E);

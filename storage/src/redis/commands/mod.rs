@@ -2,5 +2,34 @@
 //! [`Call`](super::Call); its documentation links the page that says what it does. For others
 //! there is [`Redis::run`](super::Redis::run) with [`cmd`](super::cmd).
 
+mod hashes;
 mod keys;
+mod lists;
+mod scan;
+mod scripts;
+mod sets;
+mod sorted_sets;
 mod strings;
+
+pub use self::lists::ListEnd;
+pub use self::scan::Scan;
+pub use self::scripts::Script;
+
+use std::time::Duration;
+
+use super::{Command, ToArg};
+
+/// Milliseconds as Redis takes them. It refuses zero, so less than one is one.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Seconds as the blocking commands take them. Zero would be for ever, so less than a millisecond is one.
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64().max(0.001)
+}
+
+/// Adds each of several keys.
+fn each_key(command: Command, keys: impl IntoIterator<Item = impl ToArg>) -> Command {
+    keys.into_iter().fold(command, Command::key)
+}

@@ -138,16 +138,24 @@ impl Mux {
                 Ok(slot)
             }
             Link::Up { .. } | Link::Connecting => self.enqueue(request, now, deadline, cx),
-            Link::Away(cause) => {
-                let error = RedisError::new(Kind::Unavailable(cause.clone()));
-                self.stats.refused += 1;
-                if !std::mem::replace(&mut self.demand, true) {
-                    self.wakes.extend(self.supervisor.take());
-                }
-                Err(error)
+            Link::Away(_) | Link::Closed => {
+                Err(self.refusal().unwrap_or_else(|| unreachable!("it is away or closed")))
             }
-            Link::Closed => Err(RedisError::new(Kind::Closed)),
         }
+    }
+
+    /// The error for a caller while there is no connection and none under way. Notes that somebody asked.
+    pub(super) fn refusal(&mut self) -> Option<RedisError> {
+        let kind = match &self.link {
+            Link::Up { .. } | Link::Connecting => return None,
+            Link::Closed => return Some(RedisError::new(Kind::Closed)),
+            Link::Away(cause) => Kind::Unavailable(cause.clone()),
+        };
+        self.stats.refused += 1;
+        if !std::mem::replace(&mut self.demand, true) {
+            self.wakes.extend(self.supervisor.take());
+        }
+        Some(RedisError::new(kind))
     }
 
     fn enqueue(

@@ -40,6 +40,11 @@ fn lists_sets_and_tuples() {
     assert_eq!(to::<BTreeSet<i64>>(Value::Set(vec![Value::Int(2)])).unwrap(), BTreeSet::from([2]));
     assert_eq!(to::<(u8, i64)>(list(&[1, 2])).unwrap(), (1, 2));
     assert_eq!(to::<Vec<(u8, u8)>>(Value::Array(vec![list(&[1, 2])])).unwrap(), [(1, 2)]);
+    assert_eq!(to::<Vec<(u8, u8)>>(list(&[1, 2, 3, 4])).unwrap(), [(1, 2), (3, 4)]);
+    assert_eq!(to::<Vec<u8>>(Value::from("ab")).unwrap(), b"ab", "bytes are a string");
+    assert!(
+        to::<bool>(Value::Status(Bytes::from_static(b"OK"))).unwrap() && !to::<bool>(Value::Null).unwrap()
+    );
     let optional = Value::Array(vec![Value::Null, Value::from("x")]);
     assert_eq!(to::<Vec<Option<String>>>(optional).unwrap(), [None, Some("x".to_owned())]);
 }
@@ -57,14 +62,17 @@ fn what_does_not_fit_is_said() {
             "the reply is a string that is none or out of range, not a number that fits i64",
         ),
         (error::<Bytes>(Value::Null), "the reply is null, not a string"),
-        (error::<bool>(Value::Int(2)), "the reply is an integer, not a boolean, 0 or 1"),
+        (error::<bool>(Value::Int(2)), "the reply is an integer, not a boolean, 0 or 1, OK or null"),
         (
             error::<f64>(Value::Int(i64::MAX)),
             "the reply is an integer that no double equals, not a floating-point number",
         ),
         (error::<(u8, u8)>(list(&[1])), "the reply is a shorter list, not a pair"),
         (error::<(u8, u8)>(list(&[1, 2, 3])), "the reply is a longer list, not a pair"),
-        (error::<HashMap<u8, u8>>(list(&[1, 2, 3])), "the reply is a list of odd length, not a map"),
+        (
+            error::<HashMap<u8, u8>>(list(&[1, 2, 3])),
+            "the reply is a list of odd length, not a map or a list of pairs",
+        ),
         (error::<Vec<u64>>(Value::Int(1)), "the reply is an integer, not a list"),
         (
             error::<String>(Value::Bulk(Bytes::from_static(b"\xff"))),
