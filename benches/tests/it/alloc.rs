@@ -11,6 +11,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use corelane::cookie::SetCookies;
+use corelane::middlewares::access_log::AccessLog;
+use corelane::middlewares::body_limit::BodyLimit;
+use corelane::middlewares::cors::Cors;
+use corelane::middlewares::session::{MemoryStore, Sessions};
 use corelane::prelude::*;
 use corelane::runtime::DriverChoice;
 use corelane_benches::answer::Checker;
@@ -92,6 +97,18 @@ fn app() -> App {
         .get("/json", json)
         .get("/allocate", allocate)
         .get("/allocations", allocations)
+        .group("/layers", |layers| {
+            layers
+                .with(SetCookies::new())
+                .with(Sessions::new(MemoryStore::new()))
+                .with(Cors::new().origin("https://app.example"))
+                .with(BodyLimit::bytes(1024))
+                .get("/plaintext", plaintext)
+        })
+        .group("/logged", |logged| {
+            let log = AccessLog::file("/dev/null").unwrap();
+            logged.with(log.layer()).get("/plaintext", plaintext)
+        })
 }
 
 /// Serves on one core of a thread that ends with the process.
@@ -154,6 +171,17 @@ fn a_request_in_steady_state_allocates_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn layers_around_a_handler_that_does_not_use_them_allocate_nothing() {
+    let mut stream = connect(serve(DriverChoice::Auto));
+    let allocations = allocations_for(&mut stream, "/layers/plaintext", "Hello, World!", 16, COUNTED);
+    // A table of the runtime may grow meanwhile.
+    assert!(allocations < 8, "cookies, sessions, CORS, a body limit: {allocations} for {COUNTED} requests");
+    let allocations = allocations_for(&mut stream, "/logged/plaintext", "Hello, World!", 16, COUNTED);
+    // A write of many lines allocates, a line does not.
+    assert!(allocations < COUNTED as u64 / 50, "{allocations} allocations for {COUNTED} lines");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod access_log;
 mod basic_auth;
 mod body_limit;
+mod cookies;
 mod cors;
 mod flash;
 mod panic_page;
