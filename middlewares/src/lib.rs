@@ -25,6 +25,7 @@ pub mod basic_auth;
 pub mod body_limit;
 pub mod cors;
 pub mod flash;
+pub mod https_redirect;
 pub mod method_override;
 pub mod panic_page;
 pub mod request_id;

@@ -31,7 +31,7 @@ pub const HEADER: &str = "x-request-id";
 #[derive(Debug)]
 pub struct RequestIds {
     header: &'static str,
-    accepts: bool,
+    accepts: Accepts,
     random: u64,
     made: Cell<u64>,
 }
@@ -44,15 +44,24 @@ impl RequestIds {
     #[track_caller]
     pub fn new() -> RequestIds {
         match getrandom::u64() {
-            Ok(random) => RequestIds { header: HEADER, accepts: false, random, made: Cell::new(0) },
+            Ok(random) => {
+                RequestIds { header: HEADER, accepts: Accepts::Nothing, random, made: Cell::new(0) }
+            }
             Err(error) => panic!("request ids need random numbers: {error}"),
         }
     }
 
-    /// Takes the id that the request brings, if it is one ([`RequestId::new`]); makes one otherwise. For services behind
-    /// a proxy that sets the field: of a client's own choice it is good for confusing the logs.
-    pub fn accept(mut self) -> RequestIds {
-        self.accepts = true;
+    /// Takes the id that a [trusted proxy](corelane_http::server::Server::trusted_proxies) has set, if it is one
+    /// ([`RequestId::new`]); makes one otherwise.
+    pub fn accept_from_proxies(mut self) -> RequestIds {
+        self.accepts = Accepts::Trusted;
+        self
+    }
+
+    /// Takes the id that anyone brings, if it is one: for services that only other services reach. A client can make
+    /// all its requests have one id, or that of somebody else's.
+    pub fn accept_from_anyone(mut self) -> RequestIds {
+        self.accepts = Accepts::Anyone;
         self
     }
 
@@ -84,6 +93,14 @@ impl RequestIds {
     }
 }
 
+/// Whose ids are taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepts {
+    Nothing,
+    Trusted,
+    Anyone,
+}
+
 impl Default for RequestIds {
     #[track_caller]
     fn default() -> Self {
@@ -106,7 +123,12 @@ fn mixed(number: u64) -> u64 {
 
 impl Middleware for RequestIds {
     async fn handle(&self, mut request: Request, next: Next) -> Response {
-        let brought = if self.accepts { request.header(self.header).and_then(RequestId::new) } else { None };
+        let accepts = match self.accepts {
+            Accepts::Nothing => false,
+            Accepts::Trusted => request.is_from_trusted_proxy(),
+            Accepts::Anyone => true,
+        };
+        let brought = if accepts { request.header(self.header).and_then(RequestId::new) } else { None };
         let id = brought.unwrap_or_else(|| self.make());
         request.extensions_mut().insert(id);
         let mut response = next.run(request).await;

@@ -214,6 +214,12 @@ impl Request {
         &self.parts().peer
     }
 
+    /// True if the peer is a [trusted proxy](crate::server::TrustedProxies): what it says in fields that it is known
+    /// to set counts.
+    pub fn is_from_trusted_proxy(&self) -> bool {
+        self.trusted_proxies().is_some_and(|trusted| trusted.trusts(self.peer()))
+    }
+
     /// Whose word about the client counts; `None` if nobody's.
     pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
         self.parts().trust.as_deref()

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use corelane_http::cookie::time::OffsetDateTime;
 use corelane_http::extract::RequestId;
 use corelane_http::request::Request;
-use corelane_runtime::net::PeerAddr;
 
 /// Bytes of one value, such as a path, that are written at most (1 KiB): a head of 16 KiB makes no line of 64.
 pub const VALUE_BYTES_MAX: usize = 1024;
@@ -33,7 +32,7 @@ pub(super) struct Line {
 
 #[derive(Clone, Copy)]
 enum Value {
-    Peer,
+    Client,
     Method,
     Path,
     Query,
@@ -58,12 +57,12 @@ impl Line {
             version: request.version(),
             id: request.extensions().get::<RequestId>().copied(),
         };
-        if let PeerAddr::Tcp(address) = request.peer() {
+        let client = request.client_addr();
+        if let Some(client) = client {
             // A vector takes all that is written to it.
-            let _ = write!(line.bytes, "{}", address.ip());
+            let _ = write!(line.bytes, "{client}");
         }
-        let known = !line.bytes.is_empty();
-        line.set(Value::Peer, known.then_some(b""));
+        line.set(Value::Client, client.map(|_| &b""[..]));
         let method = request.method();
         line.set(Value::Method, Some(method.as_str().as_bytes()));
         line.set(Value::Path, Some(request.path().as_bytes()));
@@ -114,11 +113,11 @@ impl Line {
         if self.version == http::Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
     }
 
-    /// `peer - - [25/Nov/2026:01:02:03 +0000] "GET /path HTTP/1.1" 200 5 "referer" "agent"`
+    /// `client - - [25/Nov/2026:01:02:03 +0000] "GET /path HTTP/1.1" 200 5 "referer" "agent"`
     fn combined(&self, out: &mut Vec<u8>, status: u16, bytes: Option<u64>) {
         let at = OffsetDateTime::from(self.received);
         let month = MONTHS[usize::from(u8::from(at.month())) - 1];
-        quoted(out, self.get(Value::Peer).unwrap_or(b"-"));
+        quoted(out, self.get(Value::Client).unwrap_or(b"-"));
         let (day, year) = (at.day(), at.year());
         let (hour, minute, second) = (at.hour(), at.minute(), at.second());
         let _ = write!(out, " - - [{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02} +0000] \"");
@@ -150,7 +149,7 @@ impl Line {
             "{{\"time\":\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z\""
         );
         for (name, value) in [
-            ("peer", Value::Peer),
+            ("client", Value::Client),
             ("method", Value::Method),
             ("host", Value::Host),
             ("path", Value::Path),
@@ -211,6 +210,8 @@ fn escaped(out: &mut Vec<u8>, value: &[u8]) {
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use corelane_runtime::net::PeerAddr;
+
     use super::*;
 
     fn line(request: &Request, query: bool, format: Format) -> String {
@@ -242,7 +243,7 @@ mod tests {
         assert!(line(&request, true, Format::Combined).contains("\"GET /a?token=secret HTTP/1.1\""));
         let json: serde_json::Value = serde_json::from_str(&line(&request, true, Format::Json)).unwrap();
         let want = serde_json::json!({
-            "time": "2025-11-25T01:02:03.007Z", "peer": "2001:db8::1", "method": "GET", "host": "localhost", "path": "/a",
+            "time": "2025-11-25T01:02:03.007Z", "client": "2001:db8::1", "method": "GET", "host": "localhost", "path": "/a",
             "query": "token=secret", "referer": "https://e.test/", "agent": "curl/8", "id": "id-1", "version": "HTTP/1.1",
             "status": 200, "bytes": 5, "took_us": 1234
         });

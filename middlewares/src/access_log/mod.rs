@@ -16,7 +16,7 @@
 //!
 //! # What a line tells
 //!
-//! The time when the request came (UTC), the peer, method, path, version, status, bytes of the body, referrer and agent; in JSON
+//! The time when the request came (UTC), the client's address by the [rule of trust](corelane_http::extract::ClientAddr), method, path, version, status, bytes of the body, referrer and agent; in JSON
 //! also the route, the [request id](crate::request_id), and the microseconds until the response was made. The query is left out, as secrets
 //! stand in it more often than they should: [`AccessLog::with_query`] adds it. Bytes are `-`, or `null`, where a body's length is not
 //! known ahead: it is still being sent when the line is written.

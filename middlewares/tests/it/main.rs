@@ -7,6 +7,7 @@ mod body_limit;
 mod cookies;
 mod cors;
 mod flash;
+mod https_redirect;
 mod panic_page;
 mod request_id;
 mod rewriting;

@@ -19,8 +19,11 @@ impl Site {
     }
 
     pub(crate) fn on_cores(cores: usize, app: impl Fn() -> App + Send + Sync + 'static) -> Site {
-        let running = Server::bind("127.0.0.1:0").cores(cores).start(app).unwrap();
-        Site { running: Some(running) }
+        Site::of(Server::bind("127.0.0.1:0").cores(cores), app)
+    }
+
+    pub(crate) fn of(server: Server, app: impl Fn() -> App + Send + Sync + 'static) -> Site {
+        Site { running: Some(server.start(app).unwrap()) }
     }
 
     pub(crate) fn connect(&self) -> Client {
