@@ -10,6 +10,9 @@ pub use corelane_http::config;
 #[cfg(any(feature = "askama", feature = "minijinja"))]
 #[doc(inline)]
 pub use corelane_http::template;
+#[cfg(feature = "openapi")]
+#[doc(inline)]
+pub use corelane_http::openapi;
 #[doc(inline)]
 pub use corelane_http::multipart;
 #[doc(inline)]

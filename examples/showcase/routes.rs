@@ -5,10 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use corelane::openapi::{Spec, docs, op};
 use corelane::prelude::*;
 use corelane::response::Body;
 use corelane::runtime;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// Largest body `POST /echo` takes, in bytes.
 const ECHO_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -20,18 +22,86 @@ const SLEEP_MS_MAX: u64 = 60_000;
 
 pub(crate) fn app() -> App {
     let served = Rc::new(Cell::new(0));
+    let html = "text/html; charset=utf-8";
+    let text = "text/plain; charset=utf-8";
     App::new()
         .state(Served(served.clone()))
         .with(Count(served))
-        .get("/", index)
-        .get("/plaintext", plaintext)
-        .get("/json", json)
-        .get("/users/{id}", user)
-        .route("/echo", post(echo).body_limit(ECHO_BYTES_MAX))
-        .get("/stream", stream)
-        .get("/sleep/{ms}", sleep)
-        .get("/panic", panics)
-        .get("/core", core)
+        .route(
+            "/",
+            get(index).describe(
+                docs().get(op("index").summary("What there is").response_as::<String>(200, html, "A page")),
+            ),
+        )
+        .route(
+            "/plaintext",
+            get(plaintext).describe(docs().get(
+                op("plaintext").summary("The least there is to do").response_as::<String>(
+                    200,
+                    text,
+                    "Hello, World!",
+                ),
+            )),
+        )
+        .route(
+            "/json",
+            get(json).describe(
+                docs().get(op("json").summary("The same as JSON").json::<Message>(200, "Hello, World!")),
+            ),
+        )
+        .route(
+            "/users/{id}",
+            get(user).describe(
+                docs().get(
+                    op("user")
+                        .summary("A typed parameter")
+                        .path::<u64>("id", "Any number")
+                        .json::<User>(200, "The number"),
+                ),
+            ),
+        )
+        .route(
+            "/echo",
+            post(echo).body_limit(ECHO_BYTES_MAX).describe(docs().post(
+                op("echo").summary("The body as it comes").body_bytes("application/octet-stream").bytes(
+                    200,
+                    "application/octet-stream",
+                    "The same bytes",
+                ),
+            )),
+        )
+        .route(
+            "/stream",
+            get(stream).describe(
+                docs().get(
+                    op("stream")
+                        .summary("A body made piece by piece")
+                        .query::<StreamShape>()
+                        .empty(200, "Chunks of the letter x"),
+                ),
+            ),
+        )
+        .route(
+            "/sleep/{ms}",
+            get(sleep).describe(
+                docs().get(
+                    op("sleep")
+                        .summary("Waits")
+                        .path::<Milliseconds>("ms", "How long, in milliseconds")
+                        .response_as::<String>(200, text, "After that time"),
+                ),
+            ),
+        )
+        .route(
+            "/panic",
+            get(panics).describe(docs().get(op("panics").summary("Fails").problem(500, "Every time"))),
+        )
+        .route(
+            "/core",
+            get(core)
+                .describe(docs().get(op("core").summary("Which core answers").json::<Core>(200, "This one"))),
+        )
+        .openapi(Spec::new("Corelane showcase", env!("CARGO_PKG_VERSION")))
 }
 
 async fn index() -> Html<&'static str> {
@@ -42,7 +112,7 @@ async fn plaintext() -> &'static str {
     "Hello, World!"
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Message {
     message: &'static str,
 }
@@ -51,7 +121,7 @@ async fn json() -> Json<Message> {
     Json(Message { message: "Hello, World!" })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct User {
     id: u64,
 }
@@ -70,11 +140,15 @@ async fn echo(request: Request) -> Response {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 struct StreamShape {
+    /// How many chunks.
     #[serde(default = "ten")]
+    #[param(maximum = 1_000_000, default = 10)]
     chunks: u32,
+    /// Bytes of each.
     #[serde(default = "kibibyte")]
+    #[param(minimum = 1, maximum = 1_048_576, default = 1024)]
     size: usize,
 }
 
@@ -101,6 +175,11 @@ async fn stream(Query(shape): Query<StreamShape>) -> Result<Response, Problem> {
     })))
 }
 
+/// How the parameter of `/sleep/{ms}` is described.
+#[derive(ToSchema)]
+#[schema(value_type = u64, maximum = 60_000)]
+struct Milliseconds(#[expect(dead_code, reason = "only described")] u64);
+
 async fn sleep(Path(ms): Path<u64>) -> Result<String, Problem> {
     if ms > SLEEP_MS_MAX {
         return Err(Problem::new(StatusCode::BAD_REQUEST).detail("ms is at most 60000"));
@@ -126,7 +205,7 @@ impl Middleware for Count {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Core {
     core: usize,
     cores: usize,

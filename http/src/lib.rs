@@ -45,6 +45,8 @@ pub mod files;
 pub mod handler;
 pub mod middleware;
 pub mod multipart;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod problem;
 pub mod request;
 pub mod respond;
