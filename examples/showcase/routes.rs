@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelane::openapi::{Spec, docs, op};
+use corelane::openapi::{Spec, op};
 use corelane::prelude::*;
 use corelane::response::Body;
 use corelane::runtime;
@@ -24,82 +24,70 @@ pub(crate) fn app() -> App {
     let served = Rc::new(Cell::new(0));
     let html = "text/html; charset=utf-8";
     let text = "text/plain; charset=utf-8";
+    let bytes = "application/octet-stream";
     App::new()
         .state(Served(served.clone()))
         .with(Count(served))
         .route(
             "/",
-            get(index).describe(
-                docs().get(op("index").summary("What there is").response_as::<String>(200, html, "A page")),
-            ),
+            get(index)
+                .describe(op("index").summary("What there is").response_as::<String>(200, html, "A page")),
         )
         .route(
             "/plaintext",
-            get(plaintext).describe(docs().get(
+            get(plaintext).describe(
                 op("plaintext").summary("The least there is to do").response_as::<String>(
                     200,
                     text,
                     "Hello, World!",
                 ),
-            )),
+            ),
         )
         .route(
             "/json",
-            get(json).describe(
-                docs().get(op("json").summary("The same as JSON").json::<Message>(200, "Hello, World!")),
-            ),
+            get(json).describe(op("json").summary("The same as JSON").json::<Message>(200, "Hello, World!")),
         )
         .route(
             "/users/{id}",
             get(user).describe(
-                docs().get(
-                    op("user")
-                        .summary("A typed parameter")
-                        .path::<u64>("id", "Any number")
-                        .json::<User>(200, "The number"),
-                ),
+                op("user")
+                    .summary("A typed parameter")
+                    .path::<u64>("id", "Any number")
+                    .json::<User>(200, "The number"),
             ),
         )
         .route(
             "/echo",
-            post(echo).body_limit(ECHO_BYTES_MAX).describe(docs().post(
-                op("echo").summary("The body as it comes").body_bytes("application/octet-stream").bytes(
+            post(echo).body_limit(ECHO_BYTES_MAX).describe(
+                op("echo").summary("The body as it comes").body_bytes(bytes).bytes(
                     200,
-                    "application/octet-stream",
+                    bytes,
                     "The same bytes",
                 ),
-            )),
+            ),
         )
         .route(
             "/stream",
             get(stream).describe(
-                docs().get(
-                    op("stream")
-                        .summary("A body made piece by piece")
-                        .query::<StreamShape>()
-                        .empty(200, "Chunks of the letter x"),
-                ),
+                op("stream")
+                    .summary("A body made piece by piece")
+                    .query::<StreamShape>()
+                    .empty(200, "Chunks of the letter x"),
             ),
         )
         .route(
             "/sleep/{ms}",
             get(sleep).describe(
-                docs().get(
-                    op("sleep")
-                        .summary("Waits")
-                        .path::<Milliseconds>("ms", "How long, in milliseconds")
-                        .response_as::<String>(200, text, "After that time"),
-                ),
+                op("sleep")
+                    .summary("Waits")
+                    .path::<Milliseconds>("ms", "How long, in milliseconds")
+                    .response_as::<String>(200, text, "After that time"),
             ),
         )
-        .route(
-            "/panic",
-            get(panics).describe(docs().get(op("panics").summary("Fails").problem(500, "Every time"))),
-        )
+        .route("/panic", get(panics).describe(op("panics").summary("Fails").problem(500, "Every time")))
         .route(
             "/core",
-            get(core)
-                .describe(docs().get(op("core").summary("Which core answers").json::<Core>(200, "This one"))),
+            get(core).describe(op("core").summary("Which core answers").json::<Core>(200, "This one")),
         )
         .openapi(Spec::new("Corelane showcase", env!("CARGO_PKG_VERSION")))
 }

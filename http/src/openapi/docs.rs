@@ -10,7 +10,8 @@ use crate::router::MethodRouter;
 #[derive(Clone, Default)]
 #[must_use = "give it to `MethodRouter::describe`"]
 pub struct Docs {
-    pub(super) operations: Vec<(Method, Described)>,
+    /// `None` for the only method of the route, whichever that is.
+    pub(super) operations: Vec<(Option<Method>, Described)>,
     /// True for a route that is not to be in the document.
     pub(super) hidden: bool,
 }
@@ -41,7 +42,7 @@ impl Docs {
     pub fn utoipa<P: utoipa::Path>(mut self) -> Docs {
         for method in P::methods() {
             let described = Described::Macro(P::path(), Box::new(P::operation()), Vec::new());
-            self.operations.push((method_of(&method), described));
+            self.operations.push((Some(method_of(&method)), described));
         }
         self
     }
@@ -56,9 +57,15 @@ impl Docs {
     }
 }
 
+impl From<Op> for Docs {
+    fn from(op: Op) -> Docs {
+        Docs { operations: vec![(None, Described::Ours(Box::new(op)))], hidden: false }
+    }
+}
+
 impl std::fmt::Debug for Docs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let methods: Vec<&Method> = self.operations.iter().map(|(method, _)| method).collect();
+        let methods: Vec<_> = self.operations.iter().map(|(method, _)| method).collect();
         f.debug_struct("Docs").field("operations", &methods).field("hidden", &self.hidden).finish()
     }
 }
@@ -69,7 +76,7 @@ macro_rules! methods {
             $(
                 #[doc = concat!("Describes `", stringify!($method), "`.")]
                 pub fn $name(mut self, op: Op) -> Docs {
-                    self.operations.push((Method::$method, Described::Ours(Box::new(op))));
+                    self.operations.push((Some(Method::$method), Described::Ours(Box::new(op))));
                     self
                 }
             )*
@@ -88,13 +95,14 @@ methods! {
 }
 
 impl MethodRouter {
-    /// Describes these handlers in the OpenAPI document. See [`openapi`](crate::openapi).
+    /// Describes these handlers in the OpenAPI document: with an [`Op`](crate::openapi::Op) where there is one method, with
+    /// [`docs`](crate::openapi::docs) where there are several. See [`openapi`](crate::openapi).
     ///
     /// # Panics
     /// If they are described already.
     #[track_caller]
-    pub fn describe(self, docs: Docs) -> MethodRouter {
-        self.meta(docs)
+    pub fn describe(self, docs: impl Into<Docs>) -> MethodRouter {
+        self.meta(docs.into())
     }
 }
 

@@ -11,7 +11,7 @@
 //! ```
 //! use corelane_http::app::App;
 //! use corelane_http::extract::{Json, Path, Query};
-//! use corelane_http::openapi::{Spec, docs, op};
+//! use corelane_http::openapi::{Spec, op};
 //! use corelane_http::router::get;
 //! use corelane_http::testing::{self, TestClient};
 //! use utoipa::{IntoParams, ToSchema};
@@ -37,10 +37,10 @@
 //! fn app() -> App {
 //!     App::new().route(
 //!         "/notes/{id}",
-//!         get(note).describe(docs().get(
+//!         get(note).describe(
 //!             op("getNote").summary("One note").path::<u32>("id", "Its number").query::<Style>()
 //!                 .json::<Note>(200, "The note"),
-//!         )),
+//!         ),
 //!     )
 //! }
 //!

@@ -19,7 +19,7 @@ pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 /// and 422, parameters bring 400, each as a problem (RFC 9457), unless the operation says something else of that
 /// status.
 #[derive(Clone)]
-#[must_use = "give it to `docs()`"]
+#[must_use = "give it to `MethodRouter::describe`"]
 pub struct Op {
     operation: Operation,
     pub(super) parameters: Vec<Parameter>,

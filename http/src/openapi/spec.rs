@@ -82,6 +82,7 @@ impl Spec {
         for route in routes {
             let Some(docs) = route.meta::<Docs>() else { continue };
             for (method, described) in &docs.operations {
+                let method = method.as_ref().unwrap_or_else(|| only_method(route));
                 let place = format!("{method} {} (registered at {})", route.template(), route.location());
                 let (operation, found) = operation(route, method, described, &place);
                 schemas.extend(found);
@@ -122,7 +123,8 @@ impl Spec {
             }
             for method in route.methods().filter(|method| !matches!(**method, Method::HEAD | Method::OPTIONS))
             {
-                if !docs.is_some_and(|docs| docs.operations.iter().any(|(found, _)| found == method)) {
+                let describes = |found: &Option<Method>| found.as_ref().is_none_or(|found| found == method);
+                if !docs.is_some_and(|docs| docs.operations.iter().any(|(found, _)| describes(found))) {
                     missing.push(format!("{method} {}", route.template()));
                 }
             }
@@ -196,6 +198,19 @@ fn operation(route: &RouteInfo, method: &Method, described: &Described, place: &
             assert!(*path == here, "{place}: `#[utoipa::path]` says `{path}`");
             (operation.as_ref().clone(), schemas.clone())
         }
+    }
+}
+
+/// The method of a route that has one.
+fn only_method(route: &RouteInfo) -> &Method {
+    let mut methods = route.methods();
+    match (methods.next(), methods.next(), route.has_any()) {
+        (Some(method), None, false) => method,
+        _ => panic!(
+            "{} (registered at {}) has not exactly one method: say which is described, as in docs().get(op(…))",
+            route.template(),
+            route.location()
+        ),
     }
 }
 

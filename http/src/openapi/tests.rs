@@ -57,12 +57,10 @@ fn app() -> App {
         .route(
             "/files/{id}/{*path}",
             get(async || "x").describe(
-                docs().get(
-                    op("file")
-                        .path::<u32>("id", "Number")
-                        .response_as::<String>(200, "text/plain", "Text")
-                        .empty(404, "None"),
-                ),
+                op("file")
+                    .path::<u32>("id", "Number")
+                    .response_as::<String>(200, "text/plain", "Text")
+                    .empty(404, "None"),
             ),
         )
         .route("/internal", get(async || "x").describe(hidden()))
@@ -156,6 +154,10 @@ fn descriptions_that_do_not_fit_are_refused() {
     for (app, want) in [
         (route("/a", docs().get(op("x"))), "GET /a (registered at http/src/openapi/tests.rs:"),
         (route("/a", docs().get(op("x"))), "there is no handler"),
+        (
+            App::new().route("/a", get(async || "x").post(async || "y").describe(op("x"))),
+            "has not exactly one method",
+        ),
         (route("/a/{b}", docs().post(op("x").path::<u32>("c", ""))), "the template has no parameter `c`"),
         (
             route("/a", docs().post(op("x"))).route("/b", post(async || "x").describe(docs().post(op("x")))),
