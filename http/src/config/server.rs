@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use super::units::{ByteSize, Period};
 use super::{Report, below};
-use crate::server::{Limits, Server};
+use crate::server::{Limits, Server, TrustedProxies};
 
 /// The address that is listened on if none is given.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -25,13 +25,21 @@ pub struct ServerConfig {
     pub cores: Option<usize>,
     /// How the kernel is asked for I/O.
     pub driver: DriverChoice,
+    /// The proxies that are believed about the client; none by default.
+    pub trusted_proxies: TrustedProxies,
     /// Bounds and timeouts.
     pub limits: Limits,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        ServerConfig { listen: LISTEN, cores: None, driver: DriverChoice::Auto, limits: Limits::default() }
+        ServerConfig {
+            listen: LISTEN,
+            cores: None,
+            driver: DriverChoice::Auto,
+            trusted_proxies: TrustedProxies::default(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -50,7 +58,8 @@ impl Server {
     /// }
     /// ```
     pub fn from_config(config: &ServerConfig) -> Server {
-        let server = Server::bind(config.listen).driver(config.driver).limits(config.limits.clone());
+        let server = Server::bind(config.listen).driver(config.driver);
+        let server = server.limits(config.limits.clone()).trust(config.trusted_proxies.clone());
         match config.cores {
             Some(cores) => server.cores(cores),
             None => server,
@@ -93,6 +102,18 @@ pub fn reference() -> Vec<Entry> {
         ),
         entry("cores", "number or \"all\"", "\"all\"", "Cores that serve"),
         entry("driver", "name", "\"auto\"", "How the kernel is asked for I/O: auto, ring, uring or epoll"),
+        entry(
+            "trusted_proxies",
+            "list",
+            "[]",
+            "Addresses and networks of proxies that are believed about the client; \"unix\" for Unix sockets",
+        ),
+        entry(
+            "trusted_header",
+            "name",
+            "\"x-forwarded\"",
+            "Where they say it: x-forwarded (X-Forwarded-For and its like) or forwarded (RFC 7239)",
+        ),
     ];
     all.extend(LimitsFile::entries());
     all
@@ -107,6 +128,8 @@ pub(super) struct ServerFile {
     cores: Option<CountOr<All>>,
     #[serde(deserialize_with = "driver")]
     driver: Option<DriverChoice>,
+    trusted_proxies: Vec<Proxy>,
+    trusted_header: TrustedHeader,
     limits: LimitsFile,
 }
 
@@ -122,6 +145,7 @@ impl ServerFile {
             listen: self.listen.unwrap_or(default.listen),
             cores: cores.flatten().and_then(|cores| usize::try_from(cores).ok()),
             driver: self.driver.unwrap_or(default.driver),
+            trusted_proxies: trusted(&self.trusted_proxies, self.trusted_header),
             limits: self.limits.finish(report),
         }
     }
@@ -131,6 +155,45 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAd
     let text = String::deserialize(deserializer)?;
     let wanted = "an address with its port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
     text.parse().map(Some).map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &wanted))
+}
+
+/// An address or a network, checked when it is read, so that an error names the line.
+struct Proxy(String);
+
+impl<'de> Deserialize<'de> for Proxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Proxy, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match TrustedProxies::new([&text]) {
+            Err(error) if text != UNIX => Err(D::Error::custom(error)),
+            _ => Ok(Proxy(text)),
+        }
+    }
+}
+
+/// What stands in the list for whoever connects over a Unix socket.
+const UNIX: &str = "unix";
+
+/// In which fields the proxies say it.
+#[derive(Deserialize, Default, Clone, Copy)]
+enum TrustedHeader {
+    #[default]
+    #[serde(rename = "x-forwarded")]
+    XForwarded,
+    #[serde(rename = "forwarded")]
+    Forwarded,
+}
+
+fn trusted(proxies: &[Proxy], header: TrustedHeader) -> TrustedProxies {
+    let networks = proxies.iter().map(|Proxy(text)| text).filter(|text| *text != UNIX);
+    // Each was checked when it was read.
+    let mut trusted = TrustedProxies::new(networks).unwrap_or_default();
+    if proxies.iter().any(|Proxy(text)| text == UNIX) {
+        trusted = trusted.unix();
+    }
+    match header {
+        TrustedHeader::XForwarded => trusted,
+        TrustedHeader::Forwarded => trusted.forwarded(),
+    }
 }
 
 fn driver<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DriverChoice>, D::Error> {
@@ -310,6 +373,8 @@ macro_rules! limits {
         impl LimitsFile {
             fn finish(self, report: &mut Report<'_>) -> Limits {
                 let mut limits = Limits::default();
+                // Does not compile while a field of `Limits` has no key.
+                let Limits { $($name: _),* } = limits;
                 $(
                     if let Some(value) = self.$name {
                         match <kind::$kind $(<$type>)? as Setting>::read(value, $bounds) {
@@ -354,6 +419,8 @@ limits! {
     connections_per_core: Count<usize> in 1..=10_000_000, "Most connections of a core. At it: the core stops accepting";
     refuse_when_full: Flag in ANY, "Answer 503 at that bound instead of leaving peers in the kernel's queue";
     buffer_bytes_per_core: Bytes<usize> in 1 << 20..=1 << 40, "Bytes of buffers in use on a core. At it: no receiving";
+    start_timeout: Time in 1..=24 * TIME_MS_MAX, "Time for all start hooks of a core. Over it: no start";
+    stop_timeout: Time in 0..=24 * TIME_MS_MAX, "Time for all stop hooks of a core. Over it: they are dropped";
     drain_timeout: Time in 0..=24 * TIME_MS_MAX, "Time for requests under way when the server stops";
     half_close: Flag in ANY, "Serve clients that have closed their sending side while they wait";
 }

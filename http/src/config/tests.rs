@@ -9,7 +9,7 @@ use corelane_runtime::{DriverChoice, Runtime, mesh, shutdown};
 use serde::Deserialize;
 
 use super::*;
-use crate::server::Limits;
+use crate::server::{Limits, TrustedProxies};
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -155,11 +155,18 @@ fn text_becomes_what_is_wanted() {
 
 #[test]
 fn the_server_section_is_read_with_its_units() {
-    let text = "[server]\nlisten = '[::1]:9'\ncores = 3\ndriver = 'epoll'\n[server.limits]\n\
+    let text = "[server]\nlisten = '[::1]:9'\ncores = 3\ndriver = 'epoll'\n\
+        trusted_proxies = ['10.0.0.0/8', 'unix']\ntrusted_header = 'forwarded'\n[server.limits]\n\
         head_bytes_max = '32 KiB'\nbody_bytes_max = 5\nidle_timeout = '2 min'\nrequests_per_connection = 'unlimited'";
     let server = loader(text).load().unwrap().server;
     assert_eq!(server.listen, "[::1]:9".parse().unwrap());
     assert_eq!((server.cores, server.driver), (Some(3), DriverChoice::Epoll));
+    assert_eq!(server.trusted_proxies, TrustedProxies::new(["10.0.0.0/8"]).unwrap().unix().forwarded());
+    let found = problems(loader("[server]\ntrusted_proxies = ['::1', '10.0.0.1/8']"));
+    assert!(
+        found[0].starts_with("corelane.toml:2: server.trusted_proxies[1]: the trusted proxy `10.0.0.1/8`"),
+        "{found:?}"
+    );
     let limits = Limits {
         head_bytes_max: 32 * 1024,
         body_bytes_max: 5,

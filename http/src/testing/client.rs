@@ -91,6 +91,18 @@ impl TestClient {
         self
     }
 
+    /// Runs the application's start hooks, as a server does before it serves.
+    ///
+    /// # Panics
+    /// If one fails. Does nothing if the client talks to a server, which has run its own.
+    pub async fn start(&self) {
+        if let Place::Memory { service, .. } = &self.place
+            && let Err(error) = service.start().await
+        {
+            panic!("the application does not start: {error}");
+        }
+    }
+
     /// Sends a field with every request, unless the request has one of this name.
     #[must_use]
     pub fn default_header(mut self, name: &str, value: impl AsRef<[u8]>) -> TestClient {
