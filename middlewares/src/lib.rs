@@ -26,6 +26,8 @@ pub mod body_limit;
 pub mod cors;
 pub mod flash;
 pub mod https_redirect;
+#[cfg(feature = "i18n")]
+pub mod i18n;
 pub mod method_override;
 pub mod panic_page;
 pub mod request_id;
