@@ -7,14 +7,14 @@ mod guides;
 #[cfg(feature = "config")]
 #[doc(inline)]
 pub use corelane_http::config;
-#[cfg(any(feature = "askama", feature = "minijinja"))]
-#[doc(inline)]
-pub use corelane_http::template;
 #[doc(inline)]
 pub use corelane_http::multipart;
 #[cfg(feature = "openapi")]
 #[doc(inline)]
 pub use corelane_http::openapi;
+#[cfg(any(feature = "askama", feature = "minijinja"))]
+#[doc(inline)]
+pub use corelane_http::template;
 #[doc(inline)]
 pub use corelane_http::{
     app, body, cookie, extract, files, handler, middleware, problem, request, response, router, server, sse,

@@ -1,9 +1,10 @@
 //! The HTML application in a browser, and attacked by hand.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::browser::Browser;
-use super::process::Showcase;
+use super::process::{PATIENCE, Showcase};
 
 fn log_in(browser: &mut Browser, web: &Showcase, name: &str) {
     browser.open(&web.url("/login"));
@@ -105,4 +106,33 @@ fn what_attackers_send_is_refused() {
     assert!(strange.starts_with("HTTP/1.1 200") && !strange.contains("\"><script>"), "{strange}");
     assert!(ask("GET /nowhere// HTTP/1.1").contains("location: /nowhere\r\n"));
     assert!(ask("GET //evil.test/ HTTP/1.1").starts_with("HTTP/1.1 404"), "no redirect to another host");
+}
+
+#[test]
+fn a_rotated_access_log_is_opened_anew_on_sighup() {
+    let folder = std::env::temp_dir().join(format!("corelane-web-log-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (log, rotated) = (folder.join("access.log"), folder.join("access.log.1"));
+    let web = Showcase::of("web", &["--cores", "2", "--access-log", log.to_str().unwrap()]);
+    let has = |path: &Path, text: &str| std::fs::read_to_string(path).is_ok_and(|found| found.contains(text));
+    let wait_for = |path: &Path, text: &str| {
+        let began = Instant::now();
+        while !has(path, text) {
+            assert!(began.elapsed() < PATIENCE, "no {text} in {}", path.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    web.get("/login?first");
+    wait_for(&log, "\"GET /login HTTP/1.1\" 200 ");
+    std::fs::rename(&log, &rotated).unwrap();
+    web.signal("-HUP");
+    // The signal is taken by a thread of its own: ask until its work shows.
+    let began = Instant::now();
+    while !has(&log, "\"GET /second HTTP/1.1\" 404 ") {
+        assert!(began.elapsed() < PATIENCE, "nothing in the new file");
+        web.get("/second");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(web.get("/login").starts_with("HTTP/1.1 200"), "it serves on");
+    std::fs::remove_dir_all(&folder).unwrap();
 }
