@@ -111,7 +111,7 @@ impl IntoResponse for HeaderRejection {
 }
 
 /// The text of a field that a request has once: several lines of it are malformed.
-fn only<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<&'v str> {
+pub(super) fn only<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<&'v str> {
     let value = values.next()?;
     if values.next().is_some() { None } else { std::str::from_utf8(value).ok() }
 }

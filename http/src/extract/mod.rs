@@ -5,6 +5,8 @@
 //! | [`Path<T>`] | the path's parameters | 400 |
 //! | [`Query<T>`] | the query | 400 |
 //! | [`Header<H>`] | one typed field | 400 |
+//! | [`BearerToken`], [`BasicCredentials`] | `authorization` | 400, 401 |
+//! | [`RequestHeaders`] | every field | |
 //! | [`Json<T>`] | the body, as JSON | 400, 413, 415, 422 |
 //! | [`Form<T>`] | the body, as a form; the query of a `GET` | 400, 413, 415, 422 |
 //! | [`Multipart`](crate::multipart::Multipart), [`MultipartForm<T>`](crate::multipart::MultipartForm) | the body, as parts | 400, 413, 415, 422, 507 |
@@ -17,6 +19,7 @@
 //! | [`Peer`], [`Method`](http::Method), [`Version`](http::Version) | what they say | |
 //! | [`Request`] | everything that is left | |
 //! | [`Extension<T>`], [`RequestId`] | what a middleware has attached | 500 |
+//! | `Valid<E>` (feature `validate`) | what `E` takes, checked by garde | as `E`, 422 |
 //! | `Option<T>` | what `T` takes, if it is there | as `T` |
 //! | `Result<T, E>` | what `T` takes, or its rejection | |
 //!
@@ -53,10 +56,13 @@
 //! ```
 
 mod client;
+mod credentials;
 mod extension;
+mod fields;
 mod form;
 mod forwarded;
 mod header;
+mod headers;
 mod json;
 mod limits;
 mod media_type;
@@ -64,6 +70,8 @@ mod path;
 mod query;
 mod request_id;
 mod state;
+#[cfg(feature = "validate")]
+mod valid;
 mod whole;
 
 use std::any::TypeId;
@@ -73,17 +81,26 @@ use crate::request::Request;
 use crate::respond::IntoResponse;
 
 pub use client::{ClientAddr, Host, Scheme};
+pub use credentials::{BasicCredentials, BearerToken, CredentialsRejection};
 pub use extension::{Extension, ExtensionRejection};
+pub use fields::{
+    ByteRange, ContentLength, EntityTag, EntityTags, Forwarded, ForwardedElement, IfMatch, IfModifiedSince,
+    IfNoneMatch, IfUnmodifiedSince, LastEventId, Origin, Range, RawCookie, Referer, RequestCacheControl,
+    XForwardedFor,
+};
 pub use form::{Form, FormRejection};
 pub use header::{
     Accept, AcceptLanguage, Authorization, ContentType, Header, HeaderField, HeaderRejection, UserAgent,
 };
+pub use headers::RequestHeaders;
 pub use json::{Json, JsonRejection};
 pub use limits::{FormLimits, JsonLimits};
 pub use path::{Path, PathRejection};
 pub use query::{Query, QueryRejection};
 pub use request_id::{REQUEST_ID_LEN_MAX, RequestId};
 pub use state::{Shared, State};
+#[cfg(feature = "validate")]
+pub use valid::{Valid, ValidRejection, ValidationErrors};
 pub use whole::{Peer, TextRejection};
 
 pub(crate) use form::form_fields;

@@ -25,3 +25,5 @@ mod respond;
 mod routing;
 mod server;
 mod uploads;
+#[cfg(feature = "validate")]
+mod valid;
