@@ -59,6 +59,10 @@ for driver in uring epoll; do
   step "the server again, on $driver"
   CORELANE_TEST_DRIVER=$driver cargo test -q --workspace --all-features --test it server
 done
+for option in messages busy-poll submission-poll zero-copy; do
+  step "the runtime again, with the ring's $option"
+  CORELANE_TEST_RING=$option cargo test -q -p corelane-runtime --test it
+done
 step "doctests"
 cargo test --workspace --all-features --doc
 [ "$quick" = --quick ] && { step "quick: done"; exit 0; }

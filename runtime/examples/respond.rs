@@ -1,6 +1,6 @@
 //! Answers every request head with the same bytes, on one core: what the runtime alone costs.
 //!
-//! `cargo run --release -p corelane-runtime --example respond -- 127.0.0.1:8099 uring`
+//! `cargo run --release -p corelane-runtime --example respond -- 127.0.0.1:8099 ring busy-poll`
 //!
 //! It does not parse: a head is what ends in an empty line. Put `wrk` against it and read the CPU
 //! time of this process from `/proc/PID/stat`.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use corelane_runtime::buf::Lease;
 use corelane_runtime::net::{ListenOptions, Stream, TcpListener};
-use corelane_runtime::{DriverChoice, Runtime, spawn, time};
+use corelane_runtime::{DriverChoice, RingOptions, Runtime, spawn, time};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 13\r\n\
     date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\nHello, World!";
@@ -25,7 +25,15 @@ fn main() -> io::Result<()> {
     let address: SocketAddr = address.parse().map_err(io::Error::other)?;
     let driver = args.next().unwrap_or_else(|| "auto".into());
     let driver: DriverChoice = driver.parse().map_err(io::Error::other)?;
-    let runtime = Runtime::builder().cores(Some(1)).pin(false).driver(driver).start(move |_| async move {
+    let mut options = RingOptions::default();
+    match args.next().as_deref() {
+        None | Some("none") => {}
+        Some("busy-poll") => options.busy_poll = Some(Duration::from_micros(50)),
+        Some("submission-poll") => options.submission_poll = Some(Duration::from_millis(10)),
+        Some(other) => return Err(io::Error::other(format!("{other} is no option"))),
+    }
+    let builder = Runtime::builder().cores(Some(1)).pin(false).driver(driver).ring_options(options);
+    let runtime = builder.start(move |_| async move {
         if let Err(error) = serve(address).await {
             eprintln!("cannot serve on {address}: {error}");
         }

@@ -57,4 +57,6 @@ pub mod tls;
 
 pub use crate::driver::DriverKind;
 pub use crate::executor::{JoinError, JoinHandle, core_count, core_id, spawn, try_core_id, yield_now};
-pub use crate::launch::{Builder, CoreId, DriverChoice, Handle, RingFlags, Runtime, RuntimeInfo, block_on};
+pub use crate::launch::{
+    Builder, CoreId, DriverChoice, Handle, RingFlags, RingOptions, Runtime, RuntimeInfo, block_on,
+};

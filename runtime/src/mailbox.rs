@@ -85,6 +85,13 @@ impl CoreShared {
         }
     }
 
+    /// As [`ring`](Self::ring), for another core at the end of its turn.
+    pub(crate) fn ring_at_end_of_turn(&self) {
+        if self.doorbell.ring() {
+            self.bell.ring_at_end_of_turn(self.id.index());
+        }
+    }
+
     /// True if somebody rang since the last call. The core calls this once a turn, before it
     /// looks into its mail and its rings.
     #[inline]
@@ -134,7 +141,7 @@ mod tests {
     /// what is written to it.
     #[test]
     fn a_batch_of_messages_rings_once() {
-        let shared = CoreShared::new(CoreId::new(0), 1, Bell::new().unwrap());
+        let shared = CoreShared::new(CoreId::new(0), 1, Bell::new(None).unwrap());
         let bell = shared.bell.duplicate().unwrap();
         for batch in 1..=3 {
             for _ in 0..1000 {

@@ -35,7 +35,7 @@ pub(crate) use self::link::Link;
 
 use crate::buf::{Batch, Chunk, Lease};
 use crate::executor::Core;
-use crate::launch::{DriverChoice, RingFlags};
+use crate::launch::{DriverChoice, RingFlags, RingOptions};
 use crate::net::SocketState;
 
 /// What does a core's I/O.
@@ -61,10 +61,12 @@ impl fmt::Display for DriverKind {
 }
 
 /// What opening a driver found out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Findings {
     /// Flags the ring was set up with; none for epoll.
     pub(crate) flags: RingFlags,
+    /// Options of the ring in force.
+    pub(crate) options: RingOptions,
     /// Why each better choice was not taken, best first.
     pub(crate) notes: Vec<String>,
 }
@@ -80,10 +82,10 @@ impl Prepared {
     ///
     /// # Errors
     /// What the kernel said to the last one tried.
-    pub(crate) fn open(choice: DriverChoice) -> io::Result<(Prepared, Findings)> {
+    pub(crate) fn open(choice: DriverChoice, options: RingOptions) -> io::Result<(Prepared, Findings)> {
         let mut notes = Vec::new();
         if matches!(choice, DriverChoice::Auto | DriverChoice::Ring) {
-            match ring::Prepared::open() {
+            match ring::Prepared::open(options) {
                 Ok((prepared, findings)) => return Ok((Prepared::Ring(prepared), findings)),
                 Err(error) if choice == DriverChoice::Ring => return Err(error),
                 Err(error) => notes.push(format!("our own ring: {error}")),
@@ -99,6 +101,17 @@ impl Prepared {
         match self {
             Prepared::Ring(_) => DriverKind::Ring,
             Prepared::Monoio(prepared) => prepared.kind(),
+        }
+    }
+
+    /// What other cores send messages to instead of ringing the eventfd, if the driver has that.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub(crate) fn mailslot(&self) -> io::Result<Option<OwnedFd>> {
+        match self {
+            Prepared::Ring(prepared) => prepared.mailslot(),
+            Prepared::Monoio(_) => Ok(None),
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::info::RuntimeInfo;
 use super::run::Ready;
-use super::{CoreId, DriverChoice};
+use super::{CoreId, DriverChoice, RingOptions};
 use crate::blocking;
 use crate::driver::{DriverKind, Findings};
 use crate::executor::{Common, Core, spawn};
@@ -46,6 +46,7 @@ pub struct Builder {
     cores: Option<usize>,
     pub(super) driver: DriverChoice,
     pin: bool,
+    pub(super) ring_options: RingOptions,
     pub(super) lease_bytes_max: usize,
     pub(super) blocking: blocking::Limits,
 }
@@ -56,6 +57,7 @@ impl Default for Builder {
             cores: None,
             driver: DriverChoice::Auto,
             pin: true,
+            ring_options: RingOptions::NONE,
             lease_bytes_max: LEASE_BYTES_MAX,
             blocking: blocking::Limits::default(),
         }
@@ -77,6 +79,12 @@ impl Builder {
     /// Which driver to use. Default [`DriverChoice::Auto`].
     pub fn driver(mut self, driver: DriverChoice) -> Builder {
         self.driver = driver;
+        self
+    }
+
+    /// How the ring driver is to be, if that is what runs.
+    pub fn ring_options(mut self, options: RingOptions) -> Builder {
+        self.ring_options = options;
         self
     }
 
@@ -182,14 +190,14 @@ impl Starting {
     {
         let (tell_up, up) = mpsc::channel();
         let (go, wait_for_go) = mpsc::channel();
-        let (driver, lease_bytes_max) = (builder.driver, builder.lease_bytes_max);
+        let builder = builder.clone();
         let thread = thread::Builder::new().name(format!("corelane-{id}")).spawn(move || {
             let cpu = cpu.filter(|&cpu| pin_to(cpu));
             if let Err(error) = signal::block_in_this_thread() {
                 let _gone = tell_up.send(Err(error));
                 return Ok(());
             }
-            let ready = match Ready::open(id, count, driver, lease_bytes_max) {
+            let ready = match Ready::open(id, count, &builder) {
                 Ok(ready) => ready,
                 Err(error) => {
                     let _gone = tell_up.send(Err(error));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::RingOptions;
 use crate::driver::{DriverKind, Findings};
 
 /// Flags an io_uring was set up with; all off for epoll.
@@ -39,6 +40,7 @@ impl fmt::Display for RingFlags {
 pub struct RuntimeInfo {
     driver: DriverKind,
     flags: RingFlags,
+    options: RingOptions,
     cores: usize,
     cpus: Vec<Option<usize>>,
     notes: Vec<String>,
@@ -47,12 +49,14 @@ pub struct RuntimeInfo {
 impl RuntimeInfo {
     /// Sums up the cores; the first speaks for all, and notes say where another differs.
     pub(super) fn new(cores: Vec<(DriverKind, Findings, Option<usize>)>) -> RuntimeInfo {
-        let (driver, flags, mut notes) = match cores.first() {
-            Some((driver, findings, _)) => (*driver, findings.flags, findings.notes.clone()),
+        let (driver, flags, options, mut notes) = match cores.first() {
+            Some((driver, findings, _)) => {
+                (*driver, findings.flags, findings.options, findings.notes.clone())
+            }
             None => unreachable!("a runtime has a core"),
         };
         for (index, (other, findings, _)) in cores.iter().enumerate() {
-            if (*other, findings.flags) != (driver, flags) {
+            if (*other, findings.flags, findings.options) != (driver, flags, options) {
                 let flags = findings.flags;
                 notes.push(format!(
                     "core {index} differs: {other} with {flags}: {}",
@@ -61,7 +65,7 @@ impl RuntimeInfo {
             }
         }
         let cpus = cores.iter().map(|(_, _, cpu)| *cpu).collect();
-        RuntimeInfo { driver, flags, cores: cores.len(), cpus, notes }
+        RuntimeInfo { driver, flags, options, cores: cores.len(), cpus, notes }
     }
 
     /// The driver.
@@ -72,6 +76,11 @@ impl RuntimeInfo {
     /// The flags of the ring; all off for epoll.
     pub fn ring_flags(&self) -> RingFlags {
         self.flags
+    }
+
+    /// The ring's options in force; none of them on the other drivers.
+    pub fn ring_options(&self) -> RingOptions {
+        self.options
     }
 
     /// Number of cores.
@@ -99,7 +108,7 @@ impl fmt::Display for RuntimeInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} core{} on {}", self.cores, if self.cores == 1 { "" } else { "s" }, self.driver)?;
         if self.driver != DriverKind::Epoll {
-            write!(f, " with {}", self.flags)?;
+            write!(f, " with {}{}", self.flags, self.options)?;
         }
         if self.is_stepped_down() {
             write!(f, " (stepped down: {})", self.notes.join("; "))?;
@@ -117,6 +126,7 @@ mod tests {
         let best = RingFlags { single_issuer: true, coop_taskrun: true, defer_taskrun: true };
         let found = |flags, notes: &[&str]| Findings {
             flags,
+            options: RingOptions::NONE,
             notes: notes.iter().map(ToString::to_string).collect(),
         };
         for (why, cores, want) in [

@@ -2,12 +2,14 @@
 
 mod builder;
 mod info;
+mod options;
 mod run;
 
 use std::fmt;
 
 pub use self::builder::{Builder, Handle, Runtime};
 pub use self::info::{RingFlags, RuntimeInfo};
+pub use self::options::RingOptions;
 pub use self::run::block_on;
 
 /// One core of a runtime, counted from zero.

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll, Waker};
 
+use super::CoreId;
 use super::builder::Builder;
-use super::{CoreId, DriverChoice};
 use crate::blocking;
 use crate::buf;
 use crate::driver::{Bell, DriverKind, Findings, Prepared};
@@ -20,7 +20,7 @@ use crate::mesh::{Mesh, connect};
 /// Runs a future on one core on the calling thread: for tests, examples and tools. Tasks that are
 /// not finished when the future ends are dropped.
 ///
-/// The driver is chosen as by [`DriverChoice::Auto`]; see [`Builder::block_on`] to choose.
+/// The driver is chosen as by [`DriverChoice::Auto`](super::DriverChoice::Auto); see [`Builder::block_on`] to choose.
 ///
 /// # Panics
 /// If the future panics, if no driver can be opened, or if this thread is a core already.
@@ -41,16 +41,13 @@ pub(super) struct Ready {
 
 impl Ready {
     /// Opens the driver. Must be called on the thread that runs the core.
-    pub(super) fn open(
-        id: CoreId,
-        count: usize,
-        choice: DriverChoice,
-        lease_bytes_max: usize,
-    ) -> io::Result<Ready> {
+    pub(super) fn open(id: CoreId, count: usize, builder: &Builder) -> io::Result<Ready> {
         ignore_sigpipe();
-        let (prepared, findings) = Prepared::open(choice)?;
-        let shared = CoreShared::new(id, count, Bell::new()?);
-        buf::set_bytes_max(lease_bytes_max);
+        let (prepared, findings) = Prepared::open(builder.driver, builder.ring_options)?;
+        // A core alone is rung by threads that have no ring.
+        let mailslot = if count > 1 { prepared.mailslot()? } else { None };
+        let shared = CoreShared::new(id, count, Bell::new(mailslot)?);
+        buf::set_bytes_max(builder.lease_bytes_max);
         let core = Core::new(shared, prepared.local());
         Ok(Ready { prepared, core, findings })
     }
@@ -133,7 +130,7 @@ impl Builder {
     /// If the future panics, or if this thread is a core already.
     #[track_caller]
     pub fn block_on<F: Future>(self, future: F) -> io::Result<F::Output> {
-        let ready = Ready::open(CoreId::new(0), 1, self.driver, self.lease_bytes_max)?;
+        let ready = Ready::open(CoreId::new(0), 1, &self)?;
         let mesh = connect(&[ready.shared()]).pop().map(Mesh::new);
         let Some(mesh) = mesh else { unreachable!("one core has one seat") };
         let blocking = Arc::new(blocking::Pool::new(self.blocking));

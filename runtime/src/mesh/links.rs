@@ -129,6 +129,13 @@ impl Mesh {
         self.inboxes.iter().map(|inbox| &*inbox.core)
     }
 
+    /// Wakes the driver of a core whose doorbell has rung.
+    pub(crate) fn wake_driver(&self, core: usize) {
+        if let Some(inbox) = self.inboxes.get(core) {
+            inbox.core.bell.ring();
+        }
+    }
+
     fn counters(&self) -> &Counters {
         &self.inboxes[self.me].core.counters
     }
@@ -255,7 +262,7 @@ impl Mesh {
             }
             let inbox = &self.inboxes[target];
             match inbox.callers.announce(self.me) {
-                Announced::First => inbox.core.ring(),
+                Announced::First => inbox.core.ring_at_end_of_turn(),
                 Announced::Coalesced => {}
                 Announced::Ended => self.peer_ended(target),
             }

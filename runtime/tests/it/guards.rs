@@ -232,7 +232,9 @@ fn guard_11_only_the_features_that_are_safe() {
     assert_eq!(features, ["async-cancel", "bytes", "iouring", "legacy"]);
     assert!(line.contains("default-features = false"));
     for (file, line, text) in source_lines() {
-        assert!(!text.contains("setup_sqpoll("), "{file}:{line}: a full queue panics with it");
+        // Our own ring waits for room (`Uring::push`); monoio's panics.
+        let ours = file.contains("/driver/ring/");
+        assert!(ours || !text.contains("setup_sqpoll("), "{file}:{line}: a full queue panics with it");
     }
 }
 

@@ -11,9 +11,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use corelane_runtime::mesh::{BACKLOG_MAX, CALL_DEPTH_MAX, CALLS_IN_FLIGHT_MAX, Sharded};
-use corelane_runtime::{Builder, CoreId, core_count, core_id, mesh, shutdown, spawn, stats, time, yield_now};
+use corelane_runtime::{CoreId, core_count, core_id, mesh, shutdown, spawn, stats, time, yield_now};
 
-use crate::support::DRIVERS;
+use crate::support::{DRIVERS, builder};
 
 /// Longer than any test takes; a test that comes to it hangs.
 const HANG: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ where
     for (driver, _) in DRIVERS {
         println!("driver: {driver:?}");
         let test = test.clone();
-        let runtime = Builder::default().cores(Some(cores)).driver(driver).pin(false).start(move |core| {
+        let runtime = builder(driver).cores(Some(cores)).pin(false).start(move |core| {
             let test = test.clone();
             async move {
                 if core.index() > 0 {
@@ -366,7 +366,7 @@ fn a_core_that_ends_fails_the_calls_to_it() {
     for (driver, _) in DRIVERS {
         let ran = Arc::new(AtomicUsize::new(0));
         let counter = ran.clone();
-        let runtime = Builder::default().cores(Some(2)).driver(driver).pin(false).start(move |me| {
+        let runtime = builder(driver).cores(Some(2)).pin(false).start(move |me| {
             let ran = counter.clone();
             async move {
                 if me.index() == 1 {

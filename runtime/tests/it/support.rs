@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use corelane_runtime::net::{ListenOptions, Stream, TcpListener};
-use corelane_runtime::{Builder, DriverChoice, DriverKind, spawn, time};
+use corelane_runtime::{Builder, DriverChoice, DriverKind, RingOptions, spawn, time};
 
 /// Every driver, forced: a machine without io_uring fails these tests and must say so.
 pub(crate) const DRIVERS: [(DriverChoice, DriverKind); 3] = [
@@ -31,8 +31,31 @@ pub(crate) fn on_each_driver<F: Future<Output = ()>>(test: impl Fn() -> F) {
 /// Runs a test's future on a core of one driver.
 #[track_caller]
 pub(crate) fn on(choice: DriverChoice, test: impl Future<Output = ()>) {
-    let ended = Builder::default().driver(choice).block_on(time_limit(test)).unwrap();
+    let ended = builder(choice).block_on(time_limit(test)).unwrap();
     ended.expect("the test hangs");
+}
+
+/// A builder for one driver, with the ring's options that `CORELANE_TEST_RING` names: the suite runs
+/// with each of them once, see `tests/all.sh`.
+#[track_caller]
+pub(crate) fn builder(choice: DriverChoice) -> Builder {
+    let mut options = RingOptions::default();
+    let named = std::env::var("CORELANE_TEST_RING").unwrap_or_default();
+    for name in named.split(',').filter(|name| !name.is_empty()) {
+        match name {
+            "zero-copy" => options.zero_copy_from = Some(1),
+            "messages" => options.message_doorbells = true,
+            "busy-poll" => options.busy_poll = Some(Duration::from_micros(50)),
+            "submission-poll" => options.submission_poll = Some(Duration::from_millis(1)),
+            _ => panic!("CORELANE_TEST_RING: {name} is no option"),
+        }
+    }
+    Builder::default().driver(choice).ring_options(options)
+}
+
+/// True if the ring's submissions are polled: descriptors are then closed some time after their drop.
+pub(crate) fn closes_late() -> bool {
+    std::env::var("CORELANE_TEST_RING").is_ok_and(|named| named.contains("submission-poll"))
 }
 
 async fn time_limit<F: Future>(test: F) -> Result<F::Output, time::Elapsed> {

@@ -8,7 +8,7 @@ use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 use super::{Local, root, watch};
 use crate::driver::{DriverKind, Findings};
 use crate::executor::Core;
-use crate::launch::{DriverChoice, RingFlags};
+use crate::launch::{DriverChoice, RingFlags, RingOptions};
 
 /// Submission queue entries: operations started in one turn at most before an extra submit.
 const ENTRIES: u32 = 1024;
@@ -39,7 +39,8 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Opens what `choice` allows, on the thread that will run it.
     pub(crate) fn open(choice: DriverChoice) -> io::Result<(Prepared, Findings)> {
-        let mut findings = Findings::default();
+        let mut findings =
+            Findings { flags: RingFlags::default(), options: RingOptions::NONE, notes: Vec::new() };
         if choice != DriverChoice::Epoll {
             let mut last = None;
             for flags in SET_UPS {
@@ -132,7 +133,7 @@ mod tests {
         main: impl Future<Output = ()> + 'static,
         after: impl FnOnce(&Core),
     ) {
-        let shared = CoreShared::new(CoreId::new(0), 1, crate::driver::Bell::new().unwrap());
+        let shared = CoreShared::new(CoreId::new(0), 1, crate::driver::Bell::new(None).unwrap());
         let local = Local { uring: true, watch: watch::Watch::default() };
         let core = Core::new(shared, crate::driver::Local::Monoio(local));
         let seat = connect(&[Arc::clone(&core.shared)]).pop().unwrap();

@@ -117,11 +117,17 @@ impl Inner {
     /// The listener was dropped. Connections accepted and not taken are closed.
     pub(super) fn remove_listener(&mut self, key: Key) {
         let Some(mut listener) = self.listeners.remove(key) else { return };
-        if listener.armed && !listener.stopping {
-            self.cancel(Token::new(Kind::Accept, key));
-        }
         self.wakes.extend(listener.waker.take());
         self.retired.extend(listener.accepted.drain(..).map(Retired::Descriptor));
-        self.retired.push(Retired::Descriptor(listener.fd));
+        if !listener.armed {
+            self.retired.push(Retired::Descriptor(listener.fd));
+            return;
+        }
+        if !listener.stopping {
+            self.cancel(Token::new(Kind::Accept, key));
+        }
+        // Behind the accept, which may not have been submitted yet: the number must not be another
+        // listener's by then.
+        self.close_descriptor(listener.fd);
     }
 }

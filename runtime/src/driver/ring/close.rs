@@ -1,7 +1,7 @@
 //! Ends of connections: shutdown, close, and hearing that the peer is gone.
 
 use std::io;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Inner {
                 }
                 self.hurry = true;
             }
-            (Sending::Rest(_), Shutdown::Write) => {
+            (Sending::Rest(_) | Sending::Lent, Shutdown::Write) => {
                 conn.shutdown_after_send = Some(how);
             }
             _ => rustix::net::shutdown(&conn.fd, how)?,
@@ -75,7 +75,7 @@ impl Inner {
             Sending::Idle => self.close_now(key),
             // Decided by the end of this turn; the clock starts if something is left then.
             Sending::Trying(_) => self.hurry = true,
-            Sending::Rest(_) => self.lingering.push_back((now + LINGER, key)),
+            Sending::Rest(_) | Sending::Lent => self.lingering.push_back((now + LINGER, key)),
         }
     }
 
@@ -98,7 +98,12 @@ impl Inner {
             self.cancel(Token::new(Kind::Hangup, key));
         }
         self.leave_file(key, conn.place);
-        let entry = opcode::Close::new(types::Fd(conn.fd.into_raw_fd()))
+        self.close_descriptor(conn.fd);
+    }
+
+    /// Closes a descriptor behind all that was submitted on it.
+    pub(super) fn close_descriptor(&mut self, fd: OwnedFd) {
+        let entry = opcode::Close::new(types::Fd(fd.into_raw_fd()))
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(Token::DETACHED);

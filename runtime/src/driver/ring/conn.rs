@@ -102,6 +102,8 @@ pub(super) struct Conn {
     pub(super) hangup_armed: bool,
     /// The hang-up poll has fired.
     pub(super) hung_up: bool,
+    /// The socket knows no sends without a copy.
+    pub(super) copies: bool,
     /// The stream was dropped: finish the send in hand, then close.
     pub(super) closing: bool,
     /// Sides to shut down once the send in hand is done.
@@ -127,6 +129,7 @@ impl Conn {
             streak: 0,
             hangup_armed: false,
             hung_up: false,
+            copies: false,
             closing: false,
             shutdown_after_send: None,
             end: None,

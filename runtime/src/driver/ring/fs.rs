@@ -12,7 +12,7 @@ use std::ffi::CString;
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -329,13 +329,6 @@ impl Ring {
 
     /// Closes a file whose last operation has ended.
     pub(crate) fn close_file(&self, fd: OwnedFd) {
-        let entry = opcode::Close::new(types::Fd(fd.as_raw_fd()))
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Token::DETACHED);
-        std::mem::forget(fd);
-        // SAFETY: a close points to no memory. The descriptor was given up just above and is
-        // closed by this entry alone.
-        self.with(|inner| unsafe { inner.uring.push(&entry) });
+        self.with(|inner| inner.close_descriptor(fd));
     }
 }

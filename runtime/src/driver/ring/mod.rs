@@ -26,6 +26,7 @@ mod slots;
 mod splice;
 mod token;
 mod uring;
+mod zero_copy;
 
 #[cfg(test)]
 mod tests;
@@ -44,16 +45,19 @@ use rustix::net::Shutdown;
 use self::accept::Listener;
 use self::bufring::BufRing;
 use self::conn::Conn;
+use self::doorbell::on_undelivered;
 use self::features::Features;
 use self::files::Entering;
 use self::fs::FileOp;
-use self::send::{Flight, Payload, Sending};
+use self::send::{Flight, Headers, Payload, Sending};
 use self::single::Single;
 use self::slots::Slots;
 use self::splice::Pipes;
 use self::token::{Kind, Token};
 use self::uring::{Uring, Wait};
+use self::zero_copy::ZeroCopy;
 use crate::buf::Lease;
+use crate::launch::RingOptions;
 
 pub(crate) use self::handle::{Acceptor, Socket};
 pub(crate) use self::run::Prepared;
@@ -128,6 +132,11 @@ struct Inner {
     singles: Slots<Single>,
     file_ops: Slots<FileOp>,
     pipes: Pipes,
+    zero_copies: Slots<ZeroCopy>,
+    /// Bytes of those.
+    zero_copy_bytes: usize,
+    /// Bytes from which on a send is not copied.
+    zero_copy_from: usize,
     small: BufRing,
     large: BufRing,
     /// Some connection has asked for large buffers. Until then there are none.
@@ -140,8 +149,7 @@ struct Inner {
     places: u32,
     /// Entries into it submitted since the last turn.
     entering: Vec<Entering>,
-    #[allow(clippy::vec_box, reason = "the kernel has the address of the header, not of the list")]
-    spare_headers: Vec<Box<libc::msghdr>>,
+    spare_headers: Headers,
     /// Somebody waits for a first attempt to be decided, which shows only when an enter returns: the
     /// next one must not sleep.
     hurry: bool,
@@ -151,6 +159,8 @@ struct Inner {
     /// Dropped streams whose last send is not done, by when they are cut.
     lingering: VecDeque<(Instant, Key)>,
     skip_success: bool,
+    /// Other cores are rung by messages.
+    messages: bool,
     /// Rung by other threads; none before the loop runs.
     bell: Option<OwnedFd>,
     now: Instant,
@@ -160,12 +170,14 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(conns_max: u32, sizes: Sizes) -> io::Result<(Self, Features, Vec<String>)> {
-        let (uring, setup, mut notes) = Uring::new(sizes.submissions, sizes.completions)?;
-        let mut features = probe::probe(setup)?;
-        let places = files::make_table(uring.ring(), conns_max);
+    fn new(conns_max: u32, sizes: Sizes, wanted: RingOptions) -> io::Result<(Self, Features, Vec<String>)> {
+        let (uring, setup, mut notes) = Uring::new(sizes.submissions, sizes.completions, wanted)?;
+        let mut features = probe::probe(setup, wanted)?;
+        let options = features.options;
+        // Who takes submissions late cannot have it known at the end of a turn what the table holds.
+        let places = if uring.is_polled() { 0 } else { files::make_table(uring.ring(), conns_max) };
         features.registered_files = places > 0;
-        notes.extend(features.missing().map(|name| format!("no {name}")));
+        notes.extend(features.missing(wanted).map(|name| format!("no {name}")));
         fs::bound_workers(uring.ring());
         let small = BufRing::new(uring.ring(), 0, sizes.small, SMALL_BYTES)?;
         let large = BufRing::new(uring.ring(), 1, sizes.large, LARGE_BYTES)?;
@@ -176,6 +188,9 @@ impl Inner {
             singles: Slots::new(SINGLES_MAX),
             file_ops: Slots::new(fs::FILE_OPS_MAX),
             pipes: Pipes::default(),
+            zero_copies: Slots::new(zero_copy::SLOTS_MAX),
+            zero_copy_bytes: 0,
+            zero_copy_from: options.zero_copy_from.unwrap_or(usize::MAX),
             small,
             large,
             large_wanted: false,
@@ -189,6 +204,7 @@ impl Inner {
             starvations: 0,
             lingering: VecDeque::new(),
             skip_success: features.skip_success,
+            messages: options.message_doorbells,
             bell: None,
             now: Instant::now(),
             completions: Vec::new(),
@@ -260,6 +276,9 @@ impl Inner {
             Kind::File => self.on_file(token.key, result),
             Kind::EnterFile => self.on_enter_file(token.key, result),
             Kind::Doorbell => self.on_doorbell(completion),
+            Kind::ZeroCopy => self.on_zero_copy(token.key, completion),
+            Kind::Message => on_undelivered(token.key),
+            Kind::Rung => {}
             // Failures of cancels and closes: what they aimed at was gone already.
             Kind::Detached => {}
         }
@@ -267,6 +286,8 @@ impl Inner {
 
     /// See [`Ring::finish`].
     fn finish(&mut self) {
+        // A message sent from here on could fail when nobody is left to ring otherwise.
+        self.messages = false;
         for key in self.conns.keys() {
             // An error means that the peer was faster.
             let _gone = self.shutdown(key, Shutdown::Both);
@@ -294,12 +315,15 @@ impl Inner {
 
     /// Gives up what the kernel may still read or write, without freeing it.
     fn leak(&mut self) {
-        self.small.leak();
-        self.large.leak();
+        if self.receives_armed > 0 {
+            self.small.leak();
+            self.large.leak();
+        }
         std::mem::forget(std::mem::take(&mut self.flights));
         std::mem::forget(std::mem::take(&mut self.entering));
         std::mem::forget(std::mem::replace(&mut self.conns, Slots::new(0)));
         std::mem::forget(std::mem::replace(&mut self.file_ops, Slots::new(0)));
+        std::mem::forget(std::mem::replace(&mut self.zero_copies, Slots::new(0)));
     }
 
     /// True while the kernel may read or write memory of ours.
@@ -309,6 +333,7 @@ impl Inner {
         self.receives_armed > 0
             || !self.entering.is_empty()
             || self.file_ops.len() > 0
+            || self.zero_copies.len() > 0
             || self.flights.iter().any(Option::is_some)
             || self.conns.keys().iter().any(sending)
     }
@@ -330,12 +355,12 @@ impl Ring {
     /// # Errors
     /// What the kernel says when io_uring, multishot receive or provided-buffer rings are missing
     /// or forbidden.
-    pub(crate) fn new(conns_max: u32) -> io::Result<Rc<Self>> {
-        Self::with_sizes(conns_max, Sizes::default())
+    pub(crate) fn new(conns_max: u32, wanted: RingOptions) -> io::Result<Rc<Self>> {
+        Self::with_sizes(conns_max, Sizes::default(), wanted)
     }
 
-    fn with_sizes(conns_max: u32, sizes: Sizes) -> io::Result<Rc<Self>> {
-        let (inner, features, notes) = Inner::new(conns_max, sizes)?;
+    fn with_sizes(conns_max: u32, sizes: Sizes, wanted: RingOptions) -> io::Result<Rc<Self>> {
+        let (inner, features, notes) = Inner::new(conns_max, sizes, wanted)?;
         Ok(Rc::new(Self { inner: RefCell::new(inner), lent: Cell::new(0), features, notes }))
     }
 

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -15,6 +16,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 use super::bufring::Entries;
 use super::features::{Features, Setup};
+use crate::launch::RingOptions;
 
 /// Entries of the rings used for probing.
 const ENTRIES: u32 = 8;
@@ -27,17 +29,22 @@ const TOO_MUCH: usize = 4 * 1024 * 1024;
 /// # Errors
 /// When something the driver cannot do without is missing: multishot accept, or multishot receive
 /// on a provided-buffer ring. What is merely better to have is told in the result.
-pub(super) fn probe(setup: Setup) -> io::Result<Features> {
+pub(super) fn probe(setup: Setup, wanted: RingOptions) -> io::Result<Features> {
     multishot_accept(&mut setup.build(ENTRIES, ENTRIES * 4)?)?;
     multishot_receive(&mut setup.build(ENTRIES, ENTRIES * 4)?)?;
     let mut ring = setup.build(ENTRIES, ENTRIES * 4)?;
-    let skip_success = decided_on_submission(&mut ring).unwrap_or(false);
-    Ok(Features {
-        setup,
-        skip_success,
-        registered_files: false,
-        no_iowait: ring.params().is_feature_no_iowait(),
-    })
+    let polled = matches!(setup, Setup::Polled(_));
+    let skip_success = !polled && decided_on_submission(&mut ring).unwrap_or(false);
+    let zero_copy = || zero_copy(&mut setup.build(ENTRIES, ENTRIES * 4)?);
+    let message = || message(setup);
+    let options = RingOptions {
+        zero_copy_from: wanted.zero_copy_from.filter(|_| zero_copy().is_ok()),
+        message_doorbells: wanted.message_doorbells && message().is_ok(),
+        busy_poll: wanted.busy_poll,
+        submission_poll: wanted.submission_poll.filter(|_| polled),
+    };
+    let no_iowait = ring.params().is_feature_no_iowait();
+    Ok(Features { setup, skip_success, registered_files: false, no_iowait, options })
 }
 
 fn missing() -> io::Error {
@@ -148,4 +155,47 @@ fn decided_on_submission(ring: &mut IoUring) -> io::Result<bool> {
     }
     drop(ManuallyDrop::into_inner(payload));
     Ok(true)
+}
+
+/// A send without a copy over TCP, which is what knows them: its completion promises a notification,
+/// and that comes.
+fn zero_copy(ring: &mut IoUring) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let near = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    near.connect(&listener.local_addr()?.into())?;
+    let (mut far, _) = listener.accept()?;
+    // Freed on success only, when the kernel is done with it.
+    let payload = ManuallyDrop::new([7u8; 64]);
+    let len = u32::try_from(payload.len()).map_err(|_| missing())?;
+    let send = opcode::SendZc::new(types::Fd(near.as_raw_fd()), payload.as_ptr(), len)
+        .flags(libc::MSG_NOSIGNAL)
+        .build();
+    let mut done = complete(ring, &[send], 1)?;
+    far.set_read_timeout(Some(Duration::from_secs(1)))?;
+    far.read_exact(&mut [0; 64])?;
+    if done.len() < 2 {
+        done.extend(complete(ring, &[], 1)?);
+    }
+    match done.as_slice() {
+        [sent, free] if sent.result() == 64 && cqueue::more(sent.flags()) && cqueue::notif(free.flags()) => {
+            Ok(())
+        }
+        _ => Err(missing()),
+    }
+}
+
+/// A message from one ring to another: it arrives, and the sender hears nothing of it.
+fn message(setup: Setup) -> io::Result<()> {
+    let mut from = setup.build(ENTRIES, ENTRIES * 4)?;
+    let mut to = setup.build(ENTRIES, ENTRIES * 4)?;
+    let entry = opcode::MsgRingData::new(types::Fd(to.as_raw_fd()), 0, 5, None)
+        .build()
+        .flags(squeue::Flags::SKIP_SUCCESS);
+    if !complete(&mut from, &[entry], 0)?.is_empty() {
+        return Err(missing());
+    }
+    match complete(&mut to, &[], 1)?.as_slice() {
+        [arrived] if arrived.user_data() == 5 => Ok(()),
+        _ => Err(missing()),
+    }
 }

@@ -8,6 +8,7 @@ use super::uring::Wait;
 use super::{CONNS_MAX, Ring};
 use crate::driver::Findings;
 use crate::executor::{Core, Turn};
+use crate::launch::RingOptions;
 
 /// An open ring whose loop has not begun.
 pub(crate) struct Prepared {
@@ -19,11 +20,19 @@ impl Prepared {
     ///
     /// # Errors
     /// As [`Ring::new`].
-    pub(crate) fn open() -> io::Result<(Prepared, Findings)> {
-        let ring = Ring::new(CONNS_MAX)?;
-        let flags = ring.features().flags();
+    pub(crate) fn open(wanted: RingOptions) -> io::Result<(Prepared, Findings)> {
+        let ring = Ring::new(CONNS_MAX, wanted)?;
+        let (flags, options) = (ring.features().flags(), ring.features().options);
         let notes = ring.notes().to_vec();
-        Ok((Prepared { ring }, Findings { flags, notes }))
+        Ok((Prepared { ring }, Findings { flags, options, notes }))
+    }
+
+    /// What other cores send their messages to; `None` if they are to ring the eventfd.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub(crate) fn mailslot(&self) -> io::Result<Option<OwnedFd>> {
+        self.ring.with(|inner| inner.mailslot())
     }
 
     /// What the core's sockets reach the ring by.

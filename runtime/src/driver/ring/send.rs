@@ -92,6 +92,15 @@ pub(super) struct Flight {
     header: Option<Box<libc::msghdr>>,
 }
 
+/// How an operation takes the bytes.
+#[derive(Clone, Copy)]
+pub(super) enum How {
+    /// Into the socket's memory, with these flags.
+    Copied(i32),
+    /// Not at all: the memory is read when it is sent.
+    Lent,
+}
+
 /// Where a connection's send stands. At most one is in hand.
 pub(super) enum Sending {
     /// None in hand.
@@ -100,6 +109,8 @@ pub(super) enum Sending {
     Trying(u32),
     /// The socket was full: the rest is sent as it drains.
     Rest(Box<Flight>),
+    /// In a slot of its own, see [`zero_copy`](super::zero_copy).
+    Lent,
 }
 
 impl Inner {
@@ -130,16 +141,24 @@ impl Inner {
             return;
         };
         debug_assert!(matches!(conn.sending, Sending::Idle), "one send in hand at a time");
+        let payload = if payload.left() < self.zero_copy_from {
+            payload
+        } else {
+            match self.start_zero_copy(key, payload) {
+                Ok(()) => return,
+                Err(payload) => payload,
+            }
+        };
+        let mut flight = Flight::new(key, payload, &mut self.spare_headers);
+        if self.uring.is_polled() {
+            return self.send_rest(flight);
+        }
+        let Some(conn) = self.conns.get_mut(key) else { return };
         let Ok(place) = u32::try_from(self.flights.len()) else {
             unreachable!("one flight per connection, and connections are counted in 24 bits")
         };
         conn.sending = Sending::Trying(place);
-        let header = match &payload {
-            Payload::One(..) => None,
-            Payload::Many(_) => Some(self.spare_headers.pop().unwrap_or_else(new_header)),
-        };
-        let mut flight = Flight { key, payload, header };
-        let mut entry = flight.entry(conn, libc::MSG_DONTWAIT | libc::MSG_WAITALL);
+        let mut entry = flight.entry(conn, How::Copied(libc::MSG_DONTWAIT | libc::MSG_WAITALL));
         // Silence means success only if success means everything.
         if self.skip_success && flight.payload.in_one_go() == flight.payload.left() {
             entry = entry.flags(squeue::Flags::SKIP_SUCCESS);
@@ -184,10 +203,7 @@ impl Inner {
         if let Some(error) = failed {
             conn.send_error = Some(error);
         } else if flight.payload.left() > 0 {
-            let mut flight = Box::new(flight);
-            let entry = flight.entry(conn, 0).user_data(Token::new(Kind::SendRest, key).bits());
             let first = matches!(conn.sending, Sending::Trying(_));
-            conn.sending = Sending::Rest(flight);
             // Whoever waits sees that it goes on: a stall is a send that does not.
             if result > 0 {
                 self.wakes.extend(conn.send_waker.take());
@@ -196,9 +212,7 @@ impl Inner {
                 self.lingering.push_back((self.now + LINGER, key));
             }
             let cut = conn.shutdown_after_send.take_if(|how| *how == Shutdown::Both);
-            // SAFETY: the flight is owned by the connection until this send's completion; closing
-            // waits for it.
-            unsafe { self.uring.push(&entry) };
+            self.send_rest(flight);
             if let Some(how) = cut {
                 // Both sides were to be cut after the first attempt: the rest then fails at once.
                 let _gone = self.shutdown(key, how);
@@ -207,6 +221,20 @@ impl Inner {
         }
         conn.sending = Sending::Idle;
         self.finish_send(flight);
+    }
+
+    /// Submits an ordinary send of what is left.
+    fn send_rest(&mut self, flight: Flight) {
+        let key = flight.key;
+        let Some(conn) = self.conns.get_mut(key) else {
+            unreachable!("a connection is not closed while it sends")
+        };
+        let mut flight = Box::new(flight);
+        let entry = flight.entry(conn, How::Copied(0)).user_data(Token::new(Kind::SendRest, key).bits());
+        conn.sending = Sending::Rest(flight);
+        // SAFETY: the flight is owned by the connection until this send's completion; closing waits
+        // for it.
+        unsafe { self.uring.push(&entry) };
     }
 
     /// After a turn in which everything was submitted and every completion was read: first
@@ -230,12 +258,8 @@ impl Inner {
     /// Frees what the send used and does what waited for it.
     fn finish_send(&mut self, flight: Flight) {
         let key = flight.key;
-        if let Some(header) = flight.header
-            && self.spare_headers.len() < SPARE_HEADERS_MAX
-        {
-            self.spare_headers.push(header);
-        }
-        self.retired.push(Retired::Payload(flight.payload));
+        let payload = flight.recycle(&mut self.spare_headers);
+        self.retired.push(Retired::Payload(payload));
         self.send_ended(key);
     }
 
@@ -260,22 +284,70 @@ fn new_header() -> Box<libc::msghdr> {
     Box::new(unsafe { std::mem::zeroed() })
 }
 
+#[allow(clippy::vec_box, reason = "the kernel has the address of a header, not of the list")]
+pub(super) type Headers = Vec<Box<libc::msghdr>>;
+
 impl Flight {
+    /// A payload on its way, with a header of `spare` if it takes one.
+    pub(super) fn new(key: Key, payload: Payload, spare: &mut Headers) -> Self {
+        let header = match &payload {
+            Payload::One(..) => None,
+            Payload::Many(_) => Some(spare.pop().unwrap_or_else(new_header)),
+        };
+        Self { key, payload, header }
+    }
+
+    /// The payload; the header becomes a spare one.
+    pub(super) fn recycle(self, spare: &mut Headers) -> Payload {
+        if let Some(header) = self.header
+            && spare.len() < SPARE_HEADERS_MAX
+        {
+            spare.push(header);
+        }
+        self.payload
+    }
+
+    /// The connection.
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Bytes that are not sent yet.
+    pub(super) fn left(&self) -> usize {
+        self.payload.left()
+    }
+
+    /// Counts `n` bytes as sent.
+    pub(super) fn sent(&mut self, n: usize) {
+        self.payload.advance(n);
+    }
+
     /// The submission entry for what is left of the payload.
-    fn entry(&mut self, conn: &Conn, flags: i32) -> squeue::Entry {
+    pub(super) fn entry(&mut self, conn: &Conn, how: How) -> squeue::Entry {
         let (fd, named) = conn.name(self.key);
-        let flags = flags | libc::MSG_NOSIGNAL;
+        let flags = match how {
+            How::Copied(flags) => flags | libc::MSG_NOSIGNAL,
+            How::Lent => libc::MSG_NOSIGNAL,
+        };
         let entry = match (&self.payload, &mut self.header) {
             (Payload::One(chunk, sent), _) => {
                 let bytes: &[u8] = &chunk[*sent..];
                 let len = u32::try_from(bytes.len().min(TRANSFER_MAX)).unwrap_or(u32::MAX);
-                opcode::Send::new(fd, bytes.as_ptr(), len).flags(flags).build()
+                match how {
+                    How::Copied(_) => opcode::Send::new(fd, bytes.as_ptr(), len).flags(flags).build(),
+                    How::Lent => opcode::SendZc::new(fd, bytes.as_ptr(), len).flags(flags).build(),
+                }
             }
             (Payload::Many(batch), Some(header)) => {
                 let (vectors, count) = batch.vectors();
                 header.msg_iov = vectors.cast_mut();
                 header.msg_iovlen = count;
-                opcode::SendMsg::new(fd, &raw const **header).flags(flags.cast_unsigned()).build()
+                let header = &raw const **header;
+                let flags = flags.cast_unsigned();
+                match how {
+                    How::Copied(_) => opcode::SendMsg::new(fd, header).flags(flags).build(),
+                    How::Lent => opcode::SendMsgZc::new(fd, header).flags(flags).build(),
+                }
             }
             (Payload::Many(_), None) => unreachable!("a batch is given its header when it is submitted"),
         };

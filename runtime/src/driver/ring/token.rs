@@ -30,6 +30,12 @@ pub(super) enum Kind {
     File = 10,
     /// The poll of the eventfd other threads ring.
     Doorbell = 7,
+    /// A send without a copy, with a slot of its own.
+    ZeroCopy = 11,
+    /// A message to another core, answered only when it could not be delivered.
+    Message = 12,
+    /// A message of another core: it has ended the sleep, and says nothing else.
+    Rung = 13,
 }
 
 impl Kind {
@@ -45,6 +51,9 @@ impl Kind {
             8 => Self::RecvBulk,
             9 => Self::EnterFile,
             10 => Self::File,
+            11 => Self::ZeroCopy,
+            12 => Self::Message,
+            13 => Self::Rung,
             _ => Self::Detached,
         }
     }
@@ -111,6 +120,9 @@ mod tests {
             Kind::Single,
             Kind::File,
             Kind::Doorbell,
+            Kind::ZeroCopy,
+            Kind::Message,
+            Kind::Rung,
         ];
         for kind in kinds {
             for index in [0, 1, INDEX_MAX - 1] {

@@ -6,11 +6,12 @@
 //! completion queue was full.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use io_uring::{EnterFlags, IoUring, cqueue, squeue, types};
 
 use super::features::Setup;
+use crate::launch::RingOptions;
 
 /// Rounds in a row that may hand nothing over before the turn gives up and leaves the rest to the
 /// next one. A kernel short of memory refuses; asking it in a tight loop does not make more.
@@ -48,6 +49,10 @@ pub(crate) struct UringStats {
 pub(super) struct Uring {
     ring: IoUring,
     enter_flags: EnterFlags,
+    /// A kernel thread takes submissions.
+    polled: bool,
+    /// How long to watch the completion queue before a sleep.
+    busy_poll: Option<Duration>,
     /// Completions taken out while a push made room. Delivered by the next turn.
     early: Vec<cqueue::Entry>,
     stats: UringStats,
@@ -63,10 +68,14 @@ impl Uring {
     /// # Errors
     /// What `io_uring_setup` says when no set is accepted: `ENOSYS` without io_uring, `EPERM`
     /// where a seccomp profile or `kernel.io_uring_disabled` forbids it.
-    pub(super) fn new(submissions: u32, completions: u32) -> io::Result<(Self, Setup, Vec<String>)> {
+    pub(super) fn new(
+        submissions: u32,
+        completions: u32,
+        wanted: RingOptions,
+    ) -> io::Result<(Self, Setup, Vec<String>)> {
         let mut refused = io::Error::from_raw_os_error(libc::ENOSYS);
         let mut notes = Vec::new();
-        for setup in Setup::BEST_FIRST {
+        for setup in Setup::to_try(wanted) {
             match setup.build(submissions, completions) {
                 Ok(ring) => {
                     let mut enter_flags = EnterFlags::EXT_ARG | EnterFlags::GETEVENTS;
@@ -76,6 +85,8 @@ impl Uring {
                     let uring = Self {
                         ring,
                         enter_flags,
+                        polled: matches!(setup, Setup::Polled(_)),
+                        busy_poll: wanted.busy_poll,
                         early: Vec::new(),
                         stats: UringStats::default(),
                         #[cfg(test)]
@@ -95,6 +106,12 @@ impl Uring {
     /// The ring itself, to register things with it.
     pub(super) fn ring(&self) -> &IoUring {
         &self.ring
+    }
+
+    /// True if a kernel thread takes submissions, in its own time: when an enter returns, nothing is
+    /// known of what was submitted.
+    pub(super) fn is_polled(&self) -> bool {
+        self.polled
     }
 
     /// Counts since the ring was made.
@@ -142,9 +159,15 @@ impl Uring {
             Wait::AtMost(duration) => Some(types::Timespec::from(duration)),
             Wait::No | Wait::Forever => None,
         };
-        let ready = !out.is_empty() || !self.ring.completion().is_empty();
-        let want = u32::from(!ready && !matches!(wait, Wait::No));
+        let mut ready = !out.is_empty() || !self.ring.completion().is_empty();
         let mut refusals = 0;
+        if let Some(time) = self.busy_poll
+            && !ready
+            && !matches!(wait, Wait::No)
+        {
+            ready = self.watch(time, wait);
+        }
+        let want = u32::from(!ready && !matches!(wait, Wait::No));
         if let Err(error) = self.enter(want, timeout.as_ref()) {
             refusals += u32::from(is_refusal(&error));
         }
@@ -152,7 +175,8 @@ impl Uring {
             out.extend(self.ring.completion());
             let (unsubmitted, overflown) = {
                 let queue = self.ring.submission();
-                (!queue.is_empty(), queue.cq_overflow())
+                // A kernel thread takes them when it comes to it.
+                (!queue.is_empty() && !self.polled, queue.cq_overflow())
             };
             if !unsubmitted && !overflown {
                 return true;
@@ -169,12 +193,44 @@ impl Uring {
         }
     }
 
+    /// Hands over what is queued and watches for completions. True if some have come, or `wait`
+    /// is over.
+    fn watch(&mut self, time: Duration, wait: Wait) -> bool {
+        let time = if let Wait::AtMost(most) = wait { time.min(most) } else { time };
+        let until = Instant::now() + time;
+        if self.enter(0, None).is_err() {
+            return false;
+        }
+        loop {
+            // The flag says that the kernel has work which an enter would turn into completions.
+            if !self.ring.completion().is_empty() || self.ring.submission().taskrun() {
+                return true;
+            }
+            if Instant::now() >= until {
+                return matches!(wait, Wait::AtMost(most) if most <= time);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
     fn enter(&mut self, want: u32, timeout: Option<&types::Timespec>) -> io::Result<()> {
         let queued = u32::try_from(self.ring.submission().len())
             .unwrap_or_else(|_| unreachable!("the kernel counts its queue in 32 bits"));
         let mut args = types::SubmitArgs::new();
         if let Some(timeout) = timeout {
             args = args.timespec(timeout);
+        }
+        let mut flags = self.enter_flags;
+        if self.polled {
+            let mut queue = self.ring.submission();
+            queue.sync();
+            flags.set(EnterFlags::SQ_WAKEUP, queue.need_wakeup());
+            flags.set(EnterFlags::SQ_WAIT, queue.is_full());
+        }
+        let needless =
+            self.polled && want == 0 && !flags.intersects(EnterFlags::SQ_WAKEUP | EnterFlags::SQ_WAIT);
+        if needless && !self.ring.submission().cq_overflow() {
+            return Ok(());
         }
         self.stats.enters += 1;
         #[cfg(test)]
@@ -185,8 +241,7 @@ impl Uring {
         // SAFETY: `SubmitArgs` is a transparent `io_uring_getevents_arg`, which is what EXT_ARG
         // announces, and the timespec it points to outlives the call. What the queued entries
         // point to is kept alive by whoever pushed them (see `push`).
-        let result =
-            unsafe { self.ring.submitter().enter(queued, want, self.enter_flags.bits(), Some(&args)) };
+        let result = unsafe { self.ring.submitter().enter(queued, want, flags.bits(), Some(&args)) };
         match result {
             Ok(_) => Ok(()),
             // The deadline came or a signal did. Both mean: look at the queues and the clock.

@@ -2,9 +2,11 @@
 
 mod faults;
 mod files;
+mod messages;
 mod ownership;
 mod sockets;
 mod stress;
+mod zero_copy;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 use super::send::Payload;
 use super::{Ring, Sizes, Socket, Wait};
 use crate::buf::Lease;
+use crate::launch::RingOptions;
 
 /// Longest any test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +36,11 @@ pub(super) fn ring_for(conns_max: u32) -> Rc<Ring> {
 }
 
 pub(super) fn ring_with(conns_max: u32, sizes: Sizes) -> Rc<Ring> {
-    Ring::with_sizes(conns_max, sizes).expect("these tests need io_uring with multishot receive")
+    ring_as(conns_max, sizes, RingOptions::default())
+}
+
+pub(super) fn ring_as(conns_max: u32, sizes: Sizes, options: RingOptions) -> Rc<Ring> {
+    Ring::with_sizes(conns_max, sizes, options).expect("these tests need io_uring with multishot receive")
 }
 
 fn eventfd() -> OwnedFd {

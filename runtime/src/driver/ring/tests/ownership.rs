@@ -62,6 +62,30 @@ fn multishot_accept() {
     TcpStream::connect(address).expect_err("nobody listens any more");
 }
 
+/// Steps: accept is asked for and not submitted, its listener goes, and another one gets its number. A
+/// connection to the other one that is accepted for the first one is closed: that is the failure.
+#[test]
+fn an_accept_that_was_not_submitted_takes_nothing_from_the_next_listener() {
+    let ring = ring();
+    let acceptor = Acceptor::new(&ring, TcpListener::bind("127.0.0.1:0").unwrap().into()).unwrap();
+    let mut pending = Box::pin(acceptor.accept());
+    assert!(poll_once(&mut pending).is_pending());
+    drop(pending);
+    drop(acceptor);
+    let listeners: Vec<_> = (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut clients: Vec<_> = listeners
+        .iter()
+        .map(|listener| TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+        .collect();
+    settle(&ring);
+    for (listener, client) in listeners.iter().zip(&mut clients) {
+        listener.set_nonblocking(true).unwrap();
+        let (mut accepted, _) = listener.accept().expect("its connection still waits for it");
+        accepted.write_all(b"x").unwrap();
+        client.read_exact(&mut [0; 1]).unwrap();
+    }
+}
+
 #[test]
 fn multishot_receive() {
     let before = pool_stats().leases_in_use;

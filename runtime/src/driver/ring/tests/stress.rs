@@ -11,10 +11,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{closed, recv, ring_with, send, settle};
+use super::{closed, recv, ring_as, send, settle};
 use crate::buf::{Batch, Chunk, Lease, pool_stats};
 use crate::driver::ring::send::Payload;
 use crate::driver::ring::{Ring, Sizes, Socket, Wait};
+use crate::launch::RingOptions;
 
 /// Xorshift64*: any generator will do that a seed repeats.
 struct Dice(u64);
@@ -183,7 +184,14 @@ fn run(seed: u64, until: Instant) -> u64 {
         small: 8 << dice.below(4),
         large: 2 << dice.below(3),
     };
-    let ring = ring_with(512, sizes);
+    let options = RingOptions {
+        zero_copy_from: [None, Some(1), Some(2000), Some(20_000)][dice.below(4)],
+        busy_poll: dice.one_in(4).then_some(Duration::from_micros(20)),
+        submission_poll: dice.one_in(4).then_some(Duration::from_millis(1)),
+        ..RingOptions::default()
+    };
+    let why = format!("{why}, {options:?}");
+    let ring = ring_as(512, sizes, options);
     let mut streams: Vec<Stream> = (0..40).map(|_| open(&ring, &mut dice)).collect();
     let mut total = 0;
     while Instant::now() < until {
@@ -206,6 +214,17 @@ fn run(seed: u64, until: Instant) -> u64 {
     total += streams.iter().map(|stream| stream.received).sum::<u64>();
     drop(streams);
     settle(&ring);
+    for _ in 0..200 {
+        // Notifications come with acknowledgements, and polled submissions when they come.
+        if ring.with(|inner| inner.conns.len() == 0 && inner.zero_copies.len() == 0) {
+            break;
+        }
+        settle(&ring);
+    }
+    ring.with(|inner| {
+        assert_eq!(inner.conns.len(), 0, "{why}: connections");
+        assert_eq!((inner.zero_copies.len(), inner.zero_copy_bytes), (0, 0), "{why}: lent memory");
+    });
     drop(ring);
     assert_eq!(pool_stats().leases_in_use, leases, "{why}: leases");
     total
