@@ -192,8 +192,8 @@ impl App {
     /// next one runs.
     ///
     /// All hooks of a core together have [`Limits::stop_timeout`](crate::server::Limits::stop_timeout), counted from the end of
-    /// the core's last request, or of the drain; what has not finished then is dropped. They do not run when
-    /// the server is told to stop at once.
+    /// the core's last request, or of the drain; what has not finished then is dropped. A server that is told to
+    /// stop at once waits for none of them.
     #[track_caller]
     pub fn on_stop<H: Handler<Args, Output: Outcome>, Args: Extractors>(mut self, hook: H) -> App {
         self.plan.on_stop.push(Hook::new(hook));

@@ -1,5 +1,6 @@
 //! Why a server could not be started.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -23,6 +24,7 @@ enum Kind {
     Listen(SocketAddr),
     Trust(TrustError),
     Runtime,
+    Factory(Box<str>),
     Hook,
     HookTimeout,
     Stopped,
@@ -53,6 +55,13 @@ impl ServerError {
 
     pub(crate) fn hook(source: HookError) -> ServerError {
         ServerError { kind: Kind::Hook, source: Some(source.into()) }
+    }
+
+    /// What the factory's panic said.
+    pub(crate) fn factory(payload: &(dyn Any + Send)) -> ServerError {
+        let fixed = payload.downcast_ref::<&str>().copied();
+        let text = fixed.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        ServerError { kind: Kind::Factory(text.unwrap_or("it panicked").into()), source: None }
     }
 
     pub(crate) fn stopped() -> ServerError {
@@ -89,6 +98,7 @@ impl fmt::Display for ServerError {
             }
             Kind::Listen(address) => write!(f, "cannot listen on {address}"),
             Kind::Trust(error) => error.fmt(f),
+            Kind::Factory(message) => write!(f, "the application could not be built: {message}"),
             Kind::Hook => f.write_str("a start hook failed"),
             Kind::HookTimeout => f.write_str(
                 "the hooks took longer than they may: see `Limits::start_timeout` and `Limits::stop_timeout`",

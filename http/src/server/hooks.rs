@@ -118,6 +118,11 @@ impl CoreStart {
         is_ready
     }
 
+    /// Tells that this core cannot serve.
+    pub(super) fn fail(mut self, error: ServerError) {
+        self.report(Err(Some(error)));
+    }
+
     fn report(&mut self, report: Report) {
         self.is_reported = true;
         // Nobody listens to the second failure.

@@ -25,6 +25,7 @@ mod trust;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -174,9 +175,14 @@ impl Server {
             .start(move |core| {
                 let start = start.core();
                 let listener = listeners.take(core);
-                let service = factory().into_service();
+                // Caught here, as the start is to tell what was wrong, and not only that a core has ended.
+                let service = catch_unwind(AssertUnwindSafe(|| factory().into_service()));
                 let (limits, trust) = (limits.clone(), trust.clone());
                 async move {
+                    let service = match service {
+                        Ok(service) => service,
+                        Err(payload) => return start.fail(ServerError::factory(&*payload)),
+                    };
                     if start.run(&service, limits.start_timeout).await {
                         accept::serve(listener, service, limits, trust).await;
                     }
@@ -272,7 +278,8 @@ impl Running {
         self.join()
     }
 
-    /// Closes every connection now and returns when every core has ended. Of the stop hooks only those of the process run.
+    /// Closes every connection now and returns when every core has ended. The stop hooks of cores are not waited for, those of the
+    /// process are.
     ///
     /// # Errors
     /// As [`Running::shutdown`].

@@ -19,6 +19,7 @@ mod forms;
 mod middleware;
 mod mount;
 mod named;
+mod oracle;
 mod problem;
 mod properties;
 mod respond;
