@@ -4,7 +4,9 @@
 mod browser;
 mod clients;
 mod faults;
+mod files;
 mod process;
 mod routes;
 mod signals;
+mod ticker;
 mod web;
