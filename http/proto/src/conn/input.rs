@@ -69,10 +69,10 @@ impl ServerConn {
             upgrade: if head.upgrade() { Upgrade::Asked } else { Upgrade::NotAsked },
         };
         self.answer = Answer::Due;
-        self.reading = match body {
-            None => Reading::Complete,
-            Some(body) => Reading::Body { body, allowed: self.limits.body_bytes_max },
-        };
+        match body {
+            None => self.reading = Reading::Complete,
+            Some(body) => self.reading = Reading::Body { body, allowed: self.limits.body_bytes_max },
+        }
         Step::Head { consumed, body: framing }
     }
 
@@ -123,6 +123,7 @@ impl ServerConn {
         Ok(due.then_some(CONTINUE))
     }
 
+    #[inline(never)]
     fn read_body(&mut self, input: &[u8]) -> Result<Step, ConnError> {
         let Reading::Body { body, allowed } = &mut self.reading else {
             unreachable!("called in the body only");
@@ -183,6 +184,7 @@ impl ServerConn {
         self.reading = Reading::Drain { body, budget };
     }
 
+    #[inline(never)]
     fn drain(&mut self, input: &[u8]) -> Step {
         let Reading::Drain { body, budget } = &mut self.reading else {
             unreachable!("called while draining only");

@@ -53,6 +53,7 @@ impl Gather for Facts {
 }
 
 impl Facts {
+    #[inline(never)]
     fn gather_any(&mut self, name: Name, span: Span, value: &[u8]) -> Result<(), HeadError> {
         match name {
             Name::Host if self.host.is_some() => return Err(HeadError::HostRepeated),
@@ -136,19 +137,52 @@ impl RequestHead {
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         let max = limits.head_bytes_max.min(HEAD_BYTES_CAP);
         let bytes = &input[..input.len().min(max)];
+        if self.progress != Progress::RequestLine || self.partial != Partial::NONE {
+            return self.go_on(input, bytes, limits);
+        }
         let fields_max = limits.fields_max.min(FIELDS_CAP);
+        let taken = self.kernel.take(bytes, 0, self.table.room(fields_max));
+        if self.common_request(taken.request, limits) && bytes[taken.line..].starts_with(b"\r\n") {
+            // Nearly every head: the kernel has taken all of it.
+            for field in self.table.added(taken.count) {
+                if field.name.is_parsed() {
+                    self.facts.gather(bytes, *field, self.kernel)?;
+                }
+            }
+            return self.complete(taken.line + 2).map(Some);
+        }
+        self.read(input, bytes, taken, limits)
+    }
+
+    /// Goes on where an earlier call has stopped. `bytes` is as much of `input` as a head may be long, here and below.
+    #[cold]
+    fn go_on(&mut self, input: &[u8], bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         let line = match self.progress {
             Progress::RequestLine => 0,
             Progress::Fields(line) => line,
             Progress::Complete(len) => return Ok(Some(len)),
         };
         // In the middle of a line, the careful reader knows where it was.
-        let mut taken = if self.partial == Partial::NONE {
-            self.kernel.take(bytes, line, self.table.room(fields_max))
+        let taken = if self.partial == Partial::NONE {
+            self.kernel.take(bytes, line, self.table.room(limits.fields_max.min(FIELDS_CAP)))
         } else {
             Taken { request: None, count: 0, line }
         };
-        if line == 0 && !self.common_request(taken.request, limits) {
+        self.read(input, bytes, taken, limits)
+    }
+
+    /// Reads the head after what the kernel has `taken`.
+    #[inline(never)]
+    fn read(
+        &mut self,
+        input: &[u8],
+        bytes: &[u8],
+        mut taken: Taken,
+        limits: &HeadLimits,
+    ) -> Result<Option<usize>, HeadError> {
+        let max = limits.head_bytes_max.min(HEAD_BYTES_CAP);
+        let fields_max = limits.fields_max.min(FIELDS_CAP);
+        if self.progress == Progress::RequestLine && !self.common_request(taken.request, limits) {
             let Some(next) = self.careful_request(bytes, limits)? else {
                 return too_large_or_partial(input, max);
             };

@@ -8,7 +8,7 @@ use corelane_http_proto::head::RequestHead;
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nhost: h\r\n\r\n";
 
 fn connection(request: &str, limits: &ConnLimits) -> ServerConn {
-    let mut conn = ServerConn::new(limits.clone());
+    let mut conn = ServerConn::new(*limits);
     let step = conn.handle_input(request.as_bytes(), &mut RequestHead::new());
     assert!(matches!(step, Ok(Step::Head { .. }) | Err(_)), "{request}: {step:?}");
     conn
@@ -17,7 +17,7 @@ fn connection(request: &str, limits: &ConnLimits) -> ServerConn {
 #[test]
 fn the_short_cut_gives_what_the_steps_give_or_is_not_taken() {
     let limits = ConnLimits { pipeline_max: 1, ..ConnLimits::default() };
-    let last = ConnLimits { requests_max: NonZeroU32::new(1), ..limits.clone() };
+    let last = ConnLimits { requests_max: NonZeroU32::new(1), ..limits };
     for (why, request, limits, taken) in [
         ("the usual", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", &limits, true),
         ("an empty body", "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n", &limits, true),
