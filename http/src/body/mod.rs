@@ -361,7 +361,8 @@ impl fmt::Debug for Body {
 }
 
 impl From<Chunk> for Body {
-    #[inline]
+    // The kind of chunk is known to most callers, and then little is left of this.
+    #[inline(always)]
     fn from(chunk: Chunk) -> Body {
         if chunk.is_empty() { Body::empty() } else { Body::of(Kind::Full(chunk)) }
     }

@@ -64,6 +64,7 @@ impl Input {
     }
 
     /// Takes `len` bytes off the front.
+    #[inline]
     pub(super) fn take(&mut self, len: usize) -> View {
         let unread = self.unread.as_mut().expect("nothing is taken from an empty input");
         if unread.len() == len {

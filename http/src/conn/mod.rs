@@ -24,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use corelane_http_proto::conn::{ConnLimits, ServerConn, Waiting};
 use corelane_http_proto::date::DateCache;
-use corelane_runtime::buf::{Lease, LocalBoxFuture, PoolExhausted};
+use corelane_runtime::buf::{Lease, LocalBox, LocalBoxFuture, PoolExhausted};
 use corelane_runtime::net::{Shutdown, Stream};
 use corelane_runtime::time;
 
@@ -193,7 +193,7 @@ impl Conn {
                     self.machine.flushed();
                     None
                 }
-                Turn::Wait(pending) => LocalBoxFuture::new(self.wait(pending)).await?,
+                Turn::Wait(pending) => LocalBoxFuture::new(self.wait(LocalBox::into_inner(pending))).await?,
                 Turn::End(end) => Some(end),
             };
             if end.is_some() {

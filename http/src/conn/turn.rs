@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use corelane_http_proto::conn::{BodyPlan, ConnError, Next, Step};
 use corelane_http_proto::head::BodyFraming;
-use corelane_runtime::buf::{Chunk, LocalBoxFuture};
+use corelane_runtime::buf::{Chunk, LocalBox, LocalBoxFuture};
 use corelane_runtime::stats;
 
 use super::answer::Answered;
@@ -25,8 +25,8 @@ pub(super) enum Turn {
     Receive,
     /// Send what there is, then go on.
     Flush,
-    /// A request that cannot be finished in this poll.
-    Wait(Pending),
+    /// A request that cannot be finished in this poll. Boxed, so that the path of those that can moves little.
+    Wait(LocalBox<Pending>),
     /// Send what there is, then end.
     End(End),
 }
@@ -113,7 +113,7 @@ impl Conn {
             Ok(Poll::Ready(response)) => response,
             Ok(Poll::Pending) => {
                 let handler = handler.expect("it was polled");
-                return Ok(Some(Turn::Wait(Pending { stage: Stage::Handler(handler), feed })));
+                return Ok(Some(Turn::Wait(LocalBox::new(Pending { stage: Stage::Handler(handler), feed }))));
             }
             Err(_) => panicked(),
         };
@@ -129,7 +129,7 @@ impl Conn {
         match self.answer(response, feed.as_ref())? {
             Answered::Whole(upgrade) => Ok(self.finish(feed, upgrade).map(Turn::End)),
             Answered::Head(body, plan) => {
-                Ok(Some(Turn::Wait(Pending { stage: Stage::Body(body, plan), feed })))
+                Ok(Some(Turn::Wait(LocalBox::new(Pending { stage: Stage::Body(body, plan), feed }))))
             }
         }
     }

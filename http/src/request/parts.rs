@@ -40,6 +40,7 @@ pub(super) struct Parts {
 
 /// A box from the core's own, or a new one. The body is empty; the head may be left over from the request before, as
 /// whoever parses into it clears it.
+#[inline]
 pub(super) fn take() -> Box<Parts> {
     PARTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Parts {

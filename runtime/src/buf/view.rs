@@ -35,6 +35,7 @@ impl View {
         View { shared: LocalBox::into_raw(shared), start: 0, end }
     }
 
+    #[inline]
     fn shared(&self) -> &Shared {
         // SAFETY: the block lives until its last view is dropped, and `self` is one of them.
         unsafe { self.shared.as_ref() }
@@ -44,6 +45,7 @@ impl View {
     ///
     /// # Panics
     /// If the range does not lie inside.
+    #[inline]
     #[track_caller]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> View {
         let start = match range.start_bound() {
@@ -67,6 +69,7 @@ impl View {
     ///
     /// # Panics
     /// If fewer are left.
+    #[inline]
     #[track_caller]
     pub fn advance(&mut self, n: usize) {
         assert!(n <= self.len(), "advance by {n} in {} bytes", self.len());
@@ -90,6 +93,7 @@ impl View {
 }
 
 impl Clone for View {
+    #[inline]
     fn clone(&self) -> View {
         let views = &self.shared().views;
         // Every view takes memory, so the count cannot wrap before the address space is full; a
@@ -100,6 +104,7 @@ impl Clone for View {
 }
 
 impl Drop for View {
+    #[inline]
     fn drop(&mut self) {
         let views = &self.shared().views;
         debug_assert!(views.get() > 0, "a live view is counted");
@@ -114,8 +119,13 @@ impl Drop for View {
 impl Deref for View {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        &self.shared().lease[self.start as usize..self.end as usize]
+        let (start, end) = (self.start as usize, self.end as usize);
+        let lease: &[u8] = &self.shared().lease;
+        debug_assert!(start <= end && end <= lease.len(), "the invariant of a view");
+        // SAFETY: that invariant: `from_lease`, `slice` and `advance` check it, and a shared lease never changes.
+        unsafe { lease.get_unchecked(start..end) }
     }
 }
 
