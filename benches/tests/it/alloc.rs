@@ -243,10 +243,12 @@ fn a_request_of_path_query_and_json_allocates_twice_at_most() {
 #[test]
 fn layers_around_a_handler_that_does_not_use_them_allocate_nothing() {
     let mut stream = connect(serve(DriverChoice::Auto));
-    let allocations = allocations_for(&mut stream, "/layers/plaintext", "Hello, World!", 16, COUNTED);
+    let allocations =
+        allocations_for(&mut stream, &request("/layers/plaintext"), "Hello, World!", 16, COUNTED);
     // A table of the runtime may grow meanwhile.
     assert!(allocations < 8, "cookies, sessions, CORS, a body limit: {allocations} for {COUNTED} requests");
-    let allocations = allocations_for(&mut stream, "/logged/plaintext", "Hello, World!", 16, COUNTED);
+    let allocations =
+        allocations_for(&mut stream, &request("/logged/plaintext"), "Hello, World!", 16, COUNTED);
     // A write of many lines allocates, a line does not.
     assert!(allocations < COUNTED as u64 / 50, "{allocations} allocations for {COUNTED} lines");
 }

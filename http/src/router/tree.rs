@@ -115,6 +115,7 @@ impl<T> Tree<T> {
         self.find_with_params(path, params)
     }
 
+    #[inline(never)]
     fn find_with_params(&self, path: &[u8], params: &mut ParamSpans) -> Option<&T> {
         let (b'/', _) = path.split_first()? else { return None };
         walk(&self.root, path, 1, params, &|_| true)

@@ -133,7 +133,8 @@ impl RequestHead {
     /// # Panics
     ///
     /// If `input` is shorter than at an earlier call for the same head. No input of a peer causes that.
-    #[inline]
+    // What is not usual is in functions of its own, so that little is repeated where this is called.
+    #[inline(always)]
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         let max = limits.head_bytes_max.min(HEAD_BYTES_CAP);
         let bytes = &input[..input.len().min(max)];
