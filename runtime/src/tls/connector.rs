@@ -11,7 +11,7 @@ use super::error::{Kind, TlsError};
 use super::pem::{self, Identity};
 use super::provider;
 use super::session::{self, Session};
-use super::verify::{AnyCertificate, AnyName};
+use super::verify::AnyName;
 use crate::net::Stream;
 
 /// How much of the server's certificate is checked.
@@ -110,14 +110,13 @@ impl ConnectorBuilder {
                 .build()
                 .map_err(|_| TlsError::new(Kind::NoRoots))
         };
+        let any_name = |chain| Arc::new(AnyName { chain, provider: Arc::clone(&provider) });
         let builder = match self.verify {
             Verify::Full => builder.with_webpki_verifier(verifier()?),
             Verify::Chain => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName { chain: verifier()? }))
+                builder.dangerous().with_custom_certificate_verifier(any_name(Some(verifier()?)))
             }
-            Verify::Off => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
-            }
+            Verify::Off => builder.dangerous().with_custom_certificate_verifier(any_name(None)),
         };
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
