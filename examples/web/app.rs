@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use corelane::app::App;
 use corelane::cookie::{Cookie, CookieError, Cookies, SetCookies, time};
-use corelane::extract::{Form, FromRequest};
+use corelane::extract::{Form, FromRequest, State};
 use corelane::middlewares::access_log::AccessLog;
 use corelane::middlewares::flash::{Flash, Level};
+use corelane::middlewares::i18n::{Args, I18n, Locale};
 use corelane::middlewares::panic_page::PanicPage;
 use corelane::middlewares::request_id::RequestIds;
 use corelane::middlewares::session::{MemoryStore, Session, SessionError, Sessions};
@@ -19,8 +20,7 @@ use corelane::router::post;
 use serde::{Deserialize, Serialize};
 
 use crate::form::{Errors, NewNote};
-use crate::page::{self, Page};
-use crate::text::Lang;
+use crate::page::Page;
 
 /// Bytes of an uploaded photo at most, with what the form adds.
 const PHOTO_BYTES_MAX: u64 = 5 << 20;
@@ -30,12 +30,14 @@ pub(crate) struct Settings {
     pub(crate) log: AccessLog,
     pub(crate) sessions: MemoryStore,
     pub(crate) session_idle: Duration,
+    pub(crate) texts: I18n,
     pub(crate) debug: bool,
 }
 
 /// The application of one core.
 pub(crate) fn build(settings: &Settings) -> App {
     App::new()
+        .state(settings.texts.clone())
         .before(TrailingSlash::trim().redirect())
         .with(RequestIds::new())
         .with(settings.log.layer())
@@ -70,9 +72,9 @@ impl FromRequest for LoggedIn {
         if session.user::<String>().map_err(SessionError::into_response)?.is_some() {
             return Ok(LoggedIn);
         }
-        let lang = Lang::from_request(request).await.map_err(Problem::into_response)?;
+        let locale = Locale::from_request(request).await.map_err(Problem::into_response)?;
         let flash = Flash::from_request(request).await.map_err(Problem::into_response)?;
-        flash.push(Level::Warning, lang.text().log_in_first).map_err(SessionError::into_response)?;
+        flash.push(Level::Warning, locale.t("log-in-first", ())).map_err(SessionError::into_response)?;
         Err(Redirect::to("/login").into_response())
     }
 }
@@ -88,7 +90,7 @@ struct Login {
 }
 
 async fn login_form(page: Page) -> Result<Response, SessionError> {
-    page.show(page::login(page.lang, "", false))
+    page.login("", false)
 }
 
 async fn login(
@@ -100,11 +102,11 @@ async fn login(
     let name = given.name.trim();
     // Stored passwords are hashed, on the blocking pool. This one is for show.
     if name.is_empty() || name.chars().count() > 40 || given.password != "corelane" {
-        let shown = page.show(page::login(page.lang, name, true))?;
+        let shown = page.login(name, true)?;
         return Ok(shown.with_status(StatusCode::UNPROCESSABLE_ENTITY));
     }
     session.log_in(name)?;
-    flash.push(Level::Success, page.lang.text().welcome)?;
+    flash.push(Level::Success, page.locale.t("welcome", ()))?;
     Ok(Redirect::to("/notes").into_response())
 }
 
@@ -115,18 +117,23 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
 
 #[derive(Deserialize)]
 struct Chosen {
-    lang: Lang,
+    lang: String,
 }
 
-async fn language(cookies: Cookies, Form(chosen): Form<Chosen>) -> Result<Redirect, CookieError> {
-    let cookie = Cookie::build(("lang", chosen.lang.code())).max_age(time::Duration::days(365));
-    cookies.add(cookie)?;
+async fn language(
+    cookies: Cookies,
+    State(texts): State<I18n>,
+    Form(chosen): Form<Chosen>,
+) -> Result<Redirect, CookieError> {
+    // A language that the site has, and nothing else, goes into the cookie.
+    let locale = texts.locale(&chosen.lang);
+    cookies.add(Cookie::build(("lang", locale.language())).max_age(time::Duration::days(365)))?;
     Ok(Redirect::to("/notes"))
 }
 
 async fn notes(_: LoggedIn, session: Session, page: Page) -> Result<Response, SessionError> {
     let notes: Vec<Note> = session.get("notes")?.unwrap_or_default();
-    page.show(page::notes(page.lang, &notes, &NewNote::default(), &Errors::default()))
+    page.notes(&notes, &NewNote::default(), &Errors::default())
 }
 
 async fn add_note(
@@ -140,12 +147,12 @@ async fn add_note(
     let errors = note.errors(notes.len());
     if !errors.is_empty() {
         // The page again, with what was typed: nothing is lost.
-        let shown = page.show(page::notes(page.lang, &notes, &note, &errors))?;
+        let shown = page.notes(&notes, &note, &errors)?;
         return Ok(shown.with_status(StatusCode::UNPROCESSABLE_ENTITY));
     }
     notes.push(Note { title: note.title.trim().to_owned(), text: note.text });
     session.insert("notes", notes)?;
-    flash.push(Level::Success, page.lang.text().saved)?;
+    flash.push(Level::Success, page.locale.t("saved", ()))?;
     // A redirect, so that loading the page anew does not send the form again.
     Ok(Redirect::to("/notes").into_response())
 }
@@ -156,17 +163,18 @@ struct NoFields {}
 async fn photo(
     _: LoggedIn,
     flash: Flash,
-    lang: Lang,
+    locale: Locale,
     form: MultipartForm<NoFields>,
 ) -> Result<Redirect, SessionError> {
-    let text = lang.text();
     match form.file("photo") {
         // The client's name is shown, escaped, and never a path.
         Some(file) => {
-            let name = file.safe_file_name().unwrap_or_else(|| "?".to_owned());
-            flash.push(Level::Success, format!("{}: {name}, {} B", text.received, file.len()))?;
+            let mut args = Args::new();
+            args.set("name", file.safe_file_name().unwrap_or_else(|| "?".to_owned()));
+            args.set("bytes", file.len().to_string());
+            flash.push(Level::Success, locale.t("received", args))?;
         }
-        None => flash.push(Level::Error, text.no_file)?,
+        None => flash.push(Level::Error, locale.t("no-file", ()))?,
     }
     Ok(Redirect::to("/notes"))
 }

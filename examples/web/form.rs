@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 
-use crate::text::Text;
-
 const TITLE_CHARS_MAX: usize = 60;
 const TEXT_CHARS_MAX: usize = 500;
 const NOTES_MAX: usize = 20;
@@ -15,11 +13,14 @@ pub(crate) struct NewNote {
     pub(crate) text: String,
 }
 
-/// What is wrong with each field, all of it at once. Each gives its message in a language.
+/// What is wrong with a field: the key of its text, and the bound that the text tells.
+pub(crate) type Wrong = (&'static str, usize);
+
+/// What is wrong with each field, all of it at once.
 #[derive(Default)]
 pub(crate) struct Errors {
-    pub(crate) title: Option<fn(&Text) -> &'static str>,
-    pub(crate) text: Option<fn(&Text) -> &'static str>,
+    pub(crate) title: Option<Wrong>,
+    pub(crate) text: Option<Wrong>,
 }
 
 impl Errors {
@@ -34,14 +35,14 @@ impl NewNote {
         let mut errors = Errors::default();
         let title = self.title.trim();
         if title.is_empty() {
-            errors.title = Some(|text| text.title_missing);
+            errors.title = Some(("title-missing", 0));
         } else if title.chars().count() > TITLE_CHARS_MAX {
-            errors.title = Some(|text| text.title_long);
+            errors.title = Some(("title-long", TITLE_CHARS_MAX));
         } else if count >= NOTES_MAX {
-            errors.title = Some(|text| text.too_many);
+            errors.title = Some(("too-many", NOTES_MAX));
         }
         if self.text.chars().count() > TEXT_CHARS_MAX {
-            errors.text = Some(|text| text.text_long);
+            errors.text = Some(("text-long", TEXT_CHARS_MAX));
         }
         errors
     }

@@ -5,7 +5,6 @@
 mod app;
 mod form;
 mod page;
-mod text;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -13,6 +12,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use corelane::middlewares::access_log::{AccessLog, Reopen};
+use corelane::middlewares::i18n::I18n;
 use corelane::middlewares::session::MemoryStore;
 use corelane::server::Server;
 
@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Made here, and not in the factory: a session is the same on every core.
         sessions: MemoryStore::new(),
         session_idle: Duration::from_secs(flags.session_idle),
+        texts: I18n::load(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/web/locales"), "en")?,
         debug: flags.debug,
     };
     let mut server = Server::bind(flags.listen).on_hangup(move || reopen.reopen());

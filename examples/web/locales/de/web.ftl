@@ -1,0 +1,21 @@
+# Texte des Web-Beispiels.
+notes = Notizen
+title = Titel
+text = Text
+save = Speichern
+saved = Die Notiz ist gespeichert.
+title-missing = Eine Notiz braucht einen Titel.
+title-long = Ein Titel hat höchstens { $max } Zeichen.
+text-long = Eine Notiz hat höchstens { $max } Zeichen.
+too-many = Es gibt schon { $max } Notizen.
+name = Name
+password = Passwort
+log-in = Anmelden
+log-out = Abmelden
+log-in-first = Bitte zuerst anmelden.
+wrong = Name und Passwort passen nicht zusammen.
+welcome = Willkommen!
+photo = Foto
+send = Senden
+received = Erhalten: { $name }, { $bytes } B
+no-file = Es wurde keine Datei gewählt.

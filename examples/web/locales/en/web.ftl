@@ -1,0 +1,21 @@
+# Texts of the web example.
+notes = Notes
+title = Title
+text = Text
+save = Save
+saved = Your note is saved.
+title-missing = A note needs a title.
+title-long = A title has { $max } characters at most.
+text-long = A note has { $max } characters at most.
+too-many = There are { $max } notes already.
+name = Name
+password = Password
+log-in = Log in
+log-out = Log out
+log-in-first = Please log in first.
+wrong = Name and password do not fit.
+welcome = Welcome!
+photo = Photo
+send = Send
+received = Received: { $name }, { $bytes } B
+no-file = No file was chosen.
