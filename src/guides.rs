@@ -9,5 +9,6 @@ macro_rules! guides {
 
 guides! {
     middleware "middleware.md"
+    redis "redis.md"
     sessions "sessions.md"
 }

@@ -24,6 +24,9 @@ pub use corelane_http::{
 pub use corelane_middlewares as middlewares;
 #[doc(inline)]
 pub use corelane_runtime as runtime;
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use corelane_storage as storage;
 
 /// What most files of an application import: `use corelane::prelude::*;`.
 ///

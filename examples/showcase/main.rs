@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example showcase` serves on 127.0.0.1:8080 with every core. `--help` lists the flags.
 
+mod cache;
 mod routes;
 
 use std::io::IsTerminal;
@@ -14,7 +15,7 @@ use corelane::server::Server;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Serves the showcase's routes; `GET /` lists them.
+/// Serves the showcase's routes; `GET /` lists them. With REDIS_URL set, /cache/{key} keeps values in Redis.
 #[derive(Parser)]
 #[command(name = "showcase", version)]
 struct Flags {
@@ -39,6 +40,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(cores) = flags.cores {
         server = server.cores(cores);
     }
-    server.run(routes::app)?;
+    server.run(|| cache::with_redis(routes::app()))?;
     Ok(())
 }

@@ -6,6 +6,7 @@ mod clients;
 mod faults;
 mod files;
 mod process;
+mod redis;
 mod routes;
 mod signals;
 mod ticker;

@@ -26,10 +26,17 @@ impl Showcase {
 
     /// Another example with the same `--listen` and the same log.
     pub(crate) fn of(example: &str, flags: &[&str]) -> Showcase {
+        Showcase::of_with(example, flags, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn of_with(example: &str, flags: &[&str], variables: &[(&str, &str)]) -> Showcase {
         let mut child = Command::new(examples().join(example))
             .args(["--listen", "127.0.0.1:0"])
             .args(flags)
             .env("NO_COLOR", "1")
+            .env_remove("REDIS_URL")
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

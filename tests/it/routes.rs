@@ -40,8 +40,18 @@ fn check_routes(driver: &str) {
     }
     let page = showcase.get("/");
     assert!(page.contains("content-type: text/html; charset=utf-8\r\n"), "{page}");
-    for route in ["/plaintext", "/json", "/users/{id}", "/echo", "/stream", "/sleep/{ms}", "/panic", "/core"]
-    {
+    for route in [
+        "/plaintext",
+        "/json",
+        "/users/{id}",
+        "/echo",
+        "/stream",
+        "/sleep/{ms}",
+        "/panic",
+        "/core",
+        "/cache/{key}",
+        "/redis/ping",
+    ] {
         assert!(page.contains(route), "the page does not explain {route}");
     }
     let stream = showcase.get("/stream?chunks=3&size=4");

@@ -98,6 +98,8 @@ pub struct Config {
     pub topology: Topology,
     /// TLS was asked for (`rediss://`).
     pub tls: bool,
+    /// With TLS: certificates to trust, as PEM, instead of the system's. Default: the system's.
+    pub tls_roots: Option<Vec<u8>>,
     /// User of the access control list; `None` is the default user.
     pub username: Option<String>,
     /// Password.
@@ -136,6 +138,7 @@ impl Config {
             endpoints,
             topology,
             tls: false,
+            tls_roots: None,
             username: None,
             password: None,
             database: 0,

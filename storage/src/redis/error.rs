@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Closed,
     /// The URL is wrong.
     Url(super::url::UrlError),
+    /// The configuration asks for what is not to be had.
+    Settings(String),
     /// The command cannot be sent like this.
     Misuse(&'static str),
 }
@@ -188,6 +190,7 @@ impl fmt::Display for RedisError {
             Kind::Conflict => f.write_str("a watched key has changed: the transaction was not executed"),
             Kind::Closed => f.write_str("the redis client was closed"),
             Kind::Url(error) => error.fmt(f),
+            Kind::Settings(what) => f.write_str(what),
             Kind::Misuse(what) => f.write_str(what),
         }
     }

@@ -12,7 +12,7 @@ use corelane_runtime::time;
 use super::config::{Config, Endpoint, Protocol};
 use super::error::Cause;
 use super::proto::{Command, Decoder, Reply, Value};
-use super::transport;
+use super::transport::{self, Encryption};
 
 /// A connection on which the handshake is done.
 pub(super) struct Exclusive {
@@ -28,23 +28,22 @@ impl Exclusive {
     /// Connects and greets the server.
     ///
     /// # Errors
-    /// The cause, within `config.connect_timeout`.
+    /// The cause, within the configured `connect_timeout`.
     ///
     /// # Cancellation
     /// May be dropped at any time; the connection is closed.
-    pub(super) async fn open(config: &Config, endpoint: &Endpoint) -> Result<Exclusive, Cause> {
-        if config.tls {
-            return Err(Cause::NotRedis("TLS is not built in"));
-        }
-        let limit = config.connect_timeout;
-        match time::timeout(limit, Exclusive::open_patiently(config, endpoint)).await {
+    pub(super) async fn open(target: &Target) -> Result<Exclusive, Cause> {
+        let limit = target.config.connect_timeout;
+        match time::timeout(limit, Exclusive::open_patiently(target)).await {
             Ok(opened) => opened,
             Err(_) => Err(Cause::ConnectTimeout(limit)),
         }
     }
 
-    async fn open_patiently(config: &Config, endpoint: &Endpoint) -> Result<Exclusive, Cause> {
+    async fn open_patiently(target: &Target) -> Result<Exclusive, Cause> {
+        let Target { config, endpoint, encryption } = target;
         let stream = transport::connect(endpoint).await.map_err(Cause::io)?;
+        let stream = encryption.wrap(stream, endpoint).await?;
         let decoder = Decoder::new(config.reply_limits);
         let mut connection = Exclusive { stream, decoder, unread: None, in_step: true };
         connection.greet(config).await?;
@@ -189,10 +188,11 @@ impl Exclusive {
 pub(super) struct Target {
     pub(super) config: Rc<Config>,
     pub(super) endpoint: Endpoint,
+    pub(super) encryption: Encryption,
 }
 
 impl Target {
     pub(super) async fn open(&self) -> Result<Exclusive, Cause> {
-        Exclusive::open(&self.config, &self.endpoint).await
+        Exclusive::open(self).await
     }
 }

@@ -64,6 +64,7 @@ use self::mux::Request;
 use self::node::Node;
 use self::pool::Pool;
 use self::transaction::exclusively;
+use self::transport::Encryption;
 
 /// A command of this name, for [`Redis::run`].
 pub fn cmd(name: &str) -> Command {
@@ -124,18 +125,14 @@ impl Redis {
     }
 
     fn target(config: Config) -> Result<Target, RedisError> {
-        if config.tls {
-            return Err(RedisError::new(Kind::Misuse(
-                "TLS to redis is not built in: use redis:// or a local stunnel",
-            )));
-        }
         if config.topology != Topology::Single {
             return Err(RedisError::new(Kind::Misuse("clusters and sentinels need a client of their own")));
         }
         let Some(endpoint) = config.endpoints.first().cloned() else {
             return Err(RedisError::new(Kind::Misuse("the configuration names no endpoint")));
         };
-        Ok(Target { config: Rc::new(config), endpoint })
+        let encryption = Encryption::new(&config).map_err(|what| RedisError::new(Kind::Settings(what)))?;
+        Ok(Target { config: Rc::new(config), endpoint, encryption })
     }
 
     fn start(target: Target, ready: Option<Exclusive>) -> Redis {

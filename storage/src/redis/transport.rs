@@ -6,7 +6,59 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use corelane_runtime::blocking;
 use corelane_runtime::net::Stream;
 
-use super::config::Endpoint;
+use super::config::{Config, Endpoint};
+use super::error::Cause;
+
+/// How a connection is encrypted. Without the feature `tls` there is no way to make one that is.
+#[derive(Clone, Default)]
+pub(super) struct Encryption {
+    #[cfg(feature = "tls")]
+    connector: Option<corelane_runtime::tls::Connector>,
+}
+
+impl Encryption {
+    /// What `config` asks for.
+    ///
+    /// # Errors
+    /// If it is not to be had, or its settings are wrong; a sentence for whoever configured it.
+    #[cfg(feature = "tls")]
+    pub(super) fn new(config: &Config) -> Result<Encryption, String> {
+        if !config.tls {
+            return Ok(Encryption::default());
+        }
+        let mut builder = corelane_runtime::tls::Connector::builder();
+        if let Some(roots) = &config.tls_roots {
+            builder = builder.roots(roots);
+        }
+        let connector = builder.build().map_err(|error| format!("TLS to redis: {error}"))?;
+        Ok(Encryption { connector: Some(connector) })
+    }
+
+    /// What `config` asks for.
+    ///
+    /// # Errors
+    /// If it asks for TLS; a sentence for whoever configured it.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn new(config: &Config) -> Result<Encryption, String> {
+        if config.tls {
+            return Err("TLS to redis needs the feature `tls` of corelane-storage (of corelane)".to_owned());
+        }
+        Ok(Encryption::default())
+    }
+
+    /// Encrypts `stream` if that was asked for.
+    ///
+    /// # Errors
+    /// The handshake's.
+    pub(super) async fn wrap(&self, stream: Stream, endpoint: &Endpoint) -> Result<Stream, Cause> {
+        #[cfg(feature = "tls")]
+        if let (Some(connector), Endpoint::Tcp { host, .. }) = (&self.connector, endpoint) {
+            return connector.connect(stream, host).await.map_err(|error| Cause::io(io::Error::other(error)));
+        }
+        let _plain = endpoint;
+        Ok(stream)
+    }
+}
 
 /// Connects. A name is resolved off the core and each of its addresses tried in turn.
 ///

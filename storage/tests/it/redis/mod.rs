@@ -4,4 +4,5 @@ mod drops;
 mod families;
 mod faults;
 mod hostile;
+mod tls;
 mod transactions;
