@@ -8,7 +8,14 @@ macro_rules! guides {
 }
 
 guides! {
+    errors "errors.md"
+    from_actix "from-actix.md"
+    from_axum "from-axum.md"
+    from_prologue "from-prologue.md"
+    getting_started "getting-started.md"
     middleware "middleware.md"
     redis "redis.md"
+    routing "routing.md"
     sessions "sessions.md"
+    state "state.md"
 }

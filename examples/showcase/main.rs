@@ -28,6 +28,12 @@ struct Flags {
     /// How the kernel is asked for I/O: auto takes the best that works here, the others or an error.
     #[arg(long, default_value = "auto", value_parser = |name: &str| name.parse::<DriverChoice>())]
     driver: DriverChoice,
+    /// List the routes and exit.
+    #[arg(long)]
+    routes: bool,
+    /// With --routes: as JSON.
+    #[arg(long, requires = "routes")]
+    json: bool,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +42,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 
     let flags = Flags::parse();
+    if flags.routes {
+        let routes = routes::app().routes();
+        match flags.json {
+            true => println!("{}", serde_json::to_string_pretty(&routes)?),
+            false => print!("{routes}"),
+        }
+        return Ok(());
+    }
     let mut server = Server::bind(flags.listen).driver(flags.driver);
     if let Some(cores) = flags.cores {
         server = server.cores(cores);

@@ -56,6 +56,13 @@ impl Showcase {
         Showcase { child, address, log }
     }
 
+    /// What it prints with `flags` that make it end by itself.
+    pub(crate) fn printed(flags: &[&str]) -> String {
+        let output = Command::new(examples().join("showcase")).args(flags).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.address)
     }

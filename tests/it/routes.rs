@@ -80,3 +80,17 @@ fn the_log_says_what_the_server_runs_on() {
     let showcase = Showcase::start(&["--driver", "epoll"]);
     assert!(showcase.log.contains("epoll"), "{}", showcase.log);
 }
+
+#[test]
+fn its_routes_are_listed_as_a_table_and_as_json() {
+    let table = Showcase::printed(&["--routes"]);
+    let mut lines = table.lines();
+    assert!(lines.next().is_some_and(|titles| titles.starts_with("METHOD")), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("GET ") && line.contains(" /users/{id} ")), "{table}");
+    let routes: serde_json::Value =
+        serde_json::from_str(&Showcase::printed(&["--routes", "--json"])).unwrap();
+    let routes = routes.as_array().unwrap();
+    assert_eq!(routes.len(), lines.count());
+    let user = routes.iter().find(|route| route["path"] == "/users/{id}").unwrap();
+    assert_eq!(user["methods"], serde_json::json!(["GET"]));
+}

@@ -25,6 +25,7 @@ mod properties;
 mod respond;
 mod routing;
 mod server;
+mod ui;
 mod uploads;
 #[cfg(feature = "validate")]
 mod valid;
