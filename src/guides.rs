@@ -13,9 +13,11 @@ guides! {
     from_axum "from-axum.md"
     from_prologue "from-prologue.md"
     getting_started "getting-started.md"
+    extractors "extractors.md"
     middleware "middleware.md"
     redis "redis.md"
     routing "routing.md"
     sessions "sessions.md"
     state "state.md"
+    uploads "uploads.md"
 }

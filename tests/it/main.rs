@@ -10,4 +10,5 @@ mod redis;
 mod routes;
 mod signals;
 mod ticker;
+mod uploads;
 mod web;

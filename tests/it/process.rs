@@ -106,12 +106,16 @@ impl Drop for Showcase {
 }
 
 /// Builds the examples, once and only if they are not up to date, and says where they are.
-fn examples() -> &'static Path {
+pub(crate) fn examples() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet"]);
-        cargo.args(["showcase", "web", "file_server", "ticker"].iter().flat_map(|name| ["--example", name]));
+        cargo.args(
+            ["showcase", "web", "file_server", "ticker", "uploads"]
+                .iter()
+                .flat_map(|name| ["--example", name]),
+        );
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
