@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -176,16 +176,22 @@ fn a_body_that_ends_early_fails_in_the_handler() {
 /// A handler that reads slowly slows the sender down: what it has not asked for stays in the kernel.
 #[test]
 fn a_slow_reader_holds_the_sender_back() {
-    let server = start(Limits::default(), || {
-        async fn slow(request: Request) -> Result<String, BodyError> {
+    // The handler reads on when the client has seen the stall, however long either takes.
+    let stall_seen = Arc::new(AtomicBool::new(false));
+    let seen = stall_seen.clone();
+    let server = start(Limits::default(), move || {
+        let seen = seen.clone();
+        let slow = async move |request: Request| -> Result<String, BodyError> {
             let mut body = request.into_body();
             let mut len = body.chunk().await.transpose()?.map_or(0, |chunk| chunk.len());
-            time::sleep(Duration::from_millis(1500)).await;
+            while !seen.load(Ordering::Relaxed) {
+                time::sleep(Duration::from_millis(5)).await;
+            }
             while let Some(chunk) = body.chunk().await.transpose()? {
                 len += chunk.len();
             }
             Ok(len.to_string())
-        }
+        };
         App::new().route("/", post(slow).body_limit(1 << 30))
     });
     const LEN: usize = 64 * 1024 * 1024;
@@ -203,6 +209,7 @@ fn a_slow_reader_holds_the_sender_back() {
             break false;
         }
     };
+    stall_seen.store(true, Ordering::Relaxed);
     assert!(stalled, "64 MiB went out although the handler had read one chunk");
     client.stream.set_write_timeout(Some(super::PATIENCE)).unwrap();
     while sent < LEN {
