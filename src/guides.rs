@@ -9,15 +9,18 @@ macro_rules! guides {
 
 guides! {
     errors "errors.md"
+    extractors "extractors.md"
+    files "files.md"
     from_actix "from-actix.md"
     from_axum "from-axum.md"
     from_prologue "from-prologue.md"
     getting_started "getting-started.md"
-    extractors "extractors.md"
     middleware "middleware.md"
     redis "redis.md"
     routing "routing.md"
     sessions "sessions.md"
+    sse "sse.md"
     state "state.md"
+    templates_and_i18n "templates-and-i18n.md"
     uploads "uploads.md"
 }

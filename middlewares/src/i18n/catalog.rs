@@ -173,9 +173,11 @@ fn language(folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Language> {
     // be in the way of who compares or copies a text.
     bundle.set_use_isolating(direction == CharacterDirection::RTL);
     let files = entries(folder, mistakes);
-    for path in
-        files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "ftl")).take(FILES_MAX)
-    {
+    if files.len() > FILES_MAX {
+        mistakes.push(Mistake::new(folder, None, "there are more than 1000 files"));
+        return None;
+    }
+    for path in files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "ftl")) {
         match read(path) {
             Ok(text) => add(&mut bundle, path, text, mistakes),
             Err(error) => mistakes.push(Mistake::new(path, None, error.to_string())),
