@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use corelane_benches::{compare, idle, load, smoke};
+use corelane_benches::{compare, idle, load, redis, smoke};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[global_allocator]
@@ -51,6 +51,11 @@ fn main() -> ExitCode {
 /// False if there are figures, but errors beside them.
 fn run(arguments: Arguments) -> io::Result<bool> {
     match arguments {
+        Arguments::Compare(options) if redis::Load::of(options.scenario).is_some() => {
+            let record = redis::run(&options)?;
+            redis::table(&record.results).print();
+            Ok(true)
+        }
         Arguments::Compare(options) => {
             let record = compare::run(&options)?;
             compare::table(&record.results).print();

@@ -32,6 +32,12 @@ pub enum Scenario {
     Echo,
     /// The same without HTTP.
     EchoRaw,
+    /// Clients instead of servers: `GET` of a small value, 128 calls under way. See [`crate::redis`].
+    RedisGet,
+    /// The same with `SET`.
+    RedisSet,
+    /// The same with `GET`s in explicit pipelines.
+    RedisPipeline,
 }
 
 /// Bytes sent and sent back.
@@ -45,6 +51,7 @@ impl Scenario {
             Self::Plaintext => "/plaintext",
             Self::Json => "/json",
             Self::Echo | Self::EchoRaw => "/echo",
+            Self::RedisGet | Self::RedisSet | Self::RedisPipeline => "",
         }
     }
 
@@ -54,7 +61,7 @@ impl Scenario {
         match self {
             Self::Plaintext => Some("Hello, World!"),
             Self::Json => Some(r#"{"message":"Hello, World!"}"#),
-            Self::Echo | Self::EchoRaw => None,
+            _ => None,
         }
     }
 
@@ -66,6 +73,9 @@ impl Scenario {
             Self::Json => "json",
             Self::Echo => "echo",
             Self::EchoRaw => "echo-raw",
+            Self::RedisGet => "redis-get",
+            Self::RedisSet => "redis-set",
+            Self::RedisPipeline => "redis-pipeline",
         }
     }
 }
@@ -254,7 +264,7 @@ pub fn build(subjects: &[Subject]) -> io::Result<()> {
 }
 
 /// The folder cargo built this program into: the one above `release` or `debug`.
-fn target_folder() -> io::Result<PathBuf> {
+pub(crate) fn target_folder() -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let profile = program.ancestors().find(|folder| folder.ends_with("release") || folder.ends_with("debug"));
     Ok(profile.and_then(Path::parent).map_or_else(|| root().join("target"), Path::to_path_buf))

@@ -37,6 +37,11 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Allocations of the calling thread so far.
+pub(crate) fn here() -> u64 {
+    ALLOCATIONS.get()
+}
+
 fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
 }

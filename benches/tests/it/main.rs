@@ -5,4 +5,5 @@ mod alloc;
 mod bare;
 mod floor;
 mod load;
+mod redis_alloc;
 mod server;

@@ -7,12 +7,17 @@
 //! assert_eq!(measured.cpu_us_per_operation(), 0.5);
 //! ```
 
+mod compare;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::load::{as_f64, parse_seconds};
+use crate::subject::Scenario;
+
+pub use self::compare::{ClientResult, Record, run, table};
 
 /// What is asked of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -23,6 +28,29 @@ pub enum Load {
     Set,
     /// `GET`s in explicit pipelines.
     Pipeline,
+}
+
+impl Load {
+    /// What a scenario of Redis asks for; `None` for one of HTTP.
+    #[must_use]
+    pub fn of(scenario: Scenario) -> Option<Self> {
+        match scenario {
+            Scenario::RedisGet => Some(Self::Get),
+            Scenario::RedisSet => Some(Self::Set),
+            Scenario::RedisPipeline => Some(Self::Pipeline),
+            _ => None,
+        }
+    }
+
+    /// Its name as an argument.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Set => "set",
+            Self::Pipeline => "pipeline",
+        }
+    }
 }
 
 /// What a client's program is told. Peers parse the same.
