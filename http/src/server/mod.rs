@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use corelane_runtime::signal::{self, Signals};
-use corelane_runtime::{DriverChoice, Runtime, RuntimeInfo};
+use corelane_runtime::{DriverChoice, RingOptions, Runtime, RuntimeInfo};
 
 use crate::app::{App, Outcome};
 use hooks::{ProcessHook, Start};
@@ -47,6 +47,7 @@ pub struct Server {
     address: Result<SocketAddr, ServerError>,
     cores: Option<usize>,
     driver: DriverChoice,
+    ring_options: RingOptions,
     limits: Limits,
     trust: Result<TrustedProxies, TrustError>,
     /// What SIGHUP calls; it ends the server as the other signals do if there is nothing.
@@ -68,6 +69,7 @@ impl Server {
             address,
             cores: None,
             driver: DriverChoice::Auto,
+            ring_options: RingOptions::default(),
             limits: Limits::default(),
             trust: Ok(TrustedProxies::default()),
             hangup: None,
@@ -85,6 +87,21 @@ impl Server {
     /// How the kernel is asked for I/O ([`DriverChoice::Auto`]).
     pub fn driver(mut self, driver: DriverChoice) -> Server {
         self.driver = driver;
+        self
+    }
+
+    /// Choices of the ring driver, all off by default: see [`RingOptions`].
+    ///
+    /// ```no_run
+    /// use corelane_http::{app::App, server::Server};
+    /// use corelane_runtime::RingOptions;
+    ///
+    /// let busy = RingOptions { busy_poll: Some(std::time::Duration::from_micros(50)), ..RingOptions::default() };
+    /// Server::bind("127.0.0.1:8080").ring_options(busy).run(App::new)?;
+    /// # Ok::<(), corelane_http::server::ServerError>(())
+    /// ```
+    pub fn ring_options(mut self, options: RingOptions) -> Server {
+        self.ring_options = options;
         self
     }
 
@@ -171,6 +188,7 @@ impl Server {
         let runtime = Runtime::builder()
             .cores(Some(cores))
             .driver(self.driver)
+            .ring_options(self.ring_options)
             .lease_bytes_max(limits.buffer_bytes_per_core)
             .start(move |core| {
                 let start = start.core();
