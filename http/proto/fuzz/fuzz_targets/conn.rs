@@ -91,6 +91,17 @@ impl Run<'_> {
         fields.finish();
     }
 
+    /// The short cut: where it is taken, the answer is over.
+    fn respond_whole(&mut self) {
+        let could = self.conn.can_respond();
+        let is_taken = self.conn.respond_whole(200, 3).is_some();
+        assert_eq!(self.conn.can_respond(), could && !is_taken, "an answer not taken changes nothing");
+        if is_taken {
+            assert!(could && self.at_hand && !self.failed && self.over.is_none());
+            self.at_hand = false;
+        }
+    }
+
     fn finish(&mut self, is_abort: bool) {
         let next = if is_abort { self.conn.abort_response() } else { self.conn.finish_response() };
         if self.failed {
@@ -132,7 +143,8 @@ fuzz_target!(|bytes: &[u8]| {
             2 | 3 => run.read(),
             4 => run.respond([200, 404, 204, 304, 205, 101, 100, 600][argument & 7], ResponseBody::Exact(3)),
             5 => run.respond(200, ResponseBody::Unknown),
-            6 => run.respond(200, ResponseBody::Exact(0)),
+            6 if argument < 8 => run.respond(200, ResponseBody::Exact(0)),
+            6 => run.respond_whole(),
             7 => drop(run.conn.body_sent(argument as u64)),
             8 | 9 => run.finish(false),
             10 => run.conn.abandon_body(),

@@ -139,17 +139,16 @@ pub(super) struct Digits {
 impl Digits {
     #[inline]
     pub(super) fn of(number: u64) -> Self {
-        let mut text = [b'\n'; U64_DIGITS_MAX + 2];
-        text[U64_DIGITS_MAX] = b'\r';
-        let mut start = U64_DIGITS_MAX;
+        let mut digits = Self { text: [b'\n'; U64_DIGITS_MAX + 2], start: U64_DIGITS_MAX };
+        digits.text[U64_DIGITS_MAX] = b'\r';
         let mut rest = number;
         // The last digit first; no number has more than there is room for.
         loop {
-            start -= 1;
-            text[start] = b'0' + (rest % 10) as u8;
+            digits.start -= 1;
+            digits.text[digits.start] = b'0' + (rest % 10) as u8;
             rest /= 10;
-            if rest == 0 || start == 0 {
-                return Self { text, start };
+            if rest == 0 || digits.start == 0 {
+                return digits;
             }
         }
     }
