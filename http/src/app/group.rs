@@ -210,7 +210,8 @@ macro_rules! scope {
             /// describe its body, such as `allow` and `set-cookie`. Of several handlers that match, the one for
             /// the fewest statuses runs, then the first that was added; an answer is changed once, by the
             /// innermost scope. Not seen here: what the server refuses before there is a request (malformed
-            /// heads), and streams that fail after their head was sent.
+            /// heads), and streams that fail after their head was sent. A scope with error handlers keeps the buffer under a
+            /// request's head until the answer is made.
             ///
             /// ```
             /// use corelane_http::app::App;

@@ -175,16 +175,16 @@ impl Response {
     }
 
     pub(crate) fn is_problem(&self) -> bool {
-        self.parts.made_by == Maker::Problem
+        matches!(self.parts.made_by, Maker::Problem | Maker::SettledProblem)
     }
 
     /// Says that an error handler has had it.
     pub(crate) fn settle(&mut self) {
-        self.parts.made_by = Maker::ErrorHandler;
+        self.parts.made_by = if self.is_problem() { Maker::SettledProblem } else { Maker::ErrorHandler };
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        self.parts.made_by == Maker::ErrorHandler
+        matches!(self.parts.made_by, Maker::ErrorHandler | Maker::SettledProblem)
     }
 
     /// Who gets the connection once a 101 is sent.
@@ -199,7 +199,10 @@ enum Maker {
     Anyone,
     /// The body is a [`Problem`](crate::problem::Problem).
     Problem,
+    /// An error handler.
     ErrorHandler,
+    /// An error handler that left a problem as it was, or made one.
+    SettledProblem,
 }
 
 impl fmt::Debug for Response {

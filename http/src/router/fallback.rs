@@ -38,6 +38,10 @@ impl GroupFallback {
     /// True if `path` is the prefix, or below it; the prefix' parameters are noted then.
     pub(super) fn covers(&self, path: &[u8], params: &mut ParamSpans) -> bool {
         params.clear();
+        // `OPTIONS *` and the authority of a `CONNECT` are no paths.
+        if !path.starts_with(b"/") {
+            return false;
+        }
         let mut at = 0;
         for segment in &self.prefix {
             if path.get(at) != Some(&b'/') {

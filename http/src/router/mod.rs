@@ -1,12 +1,17 @@
 //! Routes: what answers which method on which path.
 //!
-//! Templates are made of segments: text, `{name}` for one segment that is not empty, and `{*rest}` for all that is
-//! left of a path. Text wins over `{name}`, which wins over `{*rest}`, whatever the order of registration.
+//! Templates are made of segments: text, `{name}` for one segment that is not empty, `{name:regex}` for one that all of a
+//! regular expression matches, and `{*rest}` for all that is left of a path. Segment by segment text wins over
+//! patterns, patterns over `{name}`, `{name}` over `{*rest}`, whatever the order of registration; of several patterns in
+//! one place the first registered is tried first. Patterns see the segment decoded.
 //! `/users` and `/users/` are two paths. Paths are matched as they were sent, so `%2F` separates nothing;
 //! text that has to be percent-encoded is encoded when the route is registered, in upper case as clients do.
 //!
 //! On a path that has routes, but none for the method, the answer is 405 with `Allow`; `HEAD` is answered by the route
 //! of `GET` without its body, `OPTIONS` by 204 with `Allow`, unless there are routes of their own.
+//!
+//! [`guard`] tells routes of one path apart by more than the method, [`Named`] makes paths from names, [`RouteList`] tells
+//! what is registered.
 //!
 //! Mistakes (a route twice, a template that is none) panic at the line that registers the route.
 //!

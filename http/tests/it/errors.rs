@@ -187,3 +187,12 @@ fn a_browser_gets_a_page_and_programs_a_problem() {
     let refused = call(&service, Request::builder("PUT", "/text").header("accept", BROWSER));
     assert_eq!((refused.status, refused.field("allow")), (405, Some("GET, HEAD, OPTIONS")));
 }
+
+#[test]
+fn a_problem_that_an_error_handler_leaves_is_still_shown_as_a_page() {
+    let service = App::new().on_error(404, async |_: Request, response: Response| response).into_service();
+    let answer = call(&service, Request::builder("GET", "/none").header("accept", BROWSER));
+    assert_eq!((answer.status, answer.field("content-type")), (404, Some("text/html; charset=utf-8")));
+    let answer = call(&service, Request::builder("GET", "/none"));
+    assert_eq!(answer.field("content-type"), Some("application/problem+json"));
+}

@@ -239,4 +239,8 @@ fn the_innermost_fallback_answers() {
         (405, "not that", Some("GET, HEAD, OPTIONS"))
     );
     assert_eq!(call(&service, Request::builder("OPTIONS", "/api/users")).status, 204);
+    let merged = App::new().merge(App::new().get("/a", echo).fallback(async || "merged")).into_service();
+    assert_eq!(call(&merged, at("/b")).body, "merged");
+    let whole = call(&merged, Request::builder("OPTIONS", "*"));
+    assert_eq!((whole.status, whole.field("allow")), (204, Some("GET, HEAD, OPTIONS")), "`*` is no path");
 }
