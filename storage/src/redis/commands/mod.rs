@@ -1,19 +1,34 @@
 //! The commands by name, one file a family. Each is a method of [`Redis`](super::Redis) and gives a
 //! [`Call`](super::Call); its documentation links the page that says what it does. For others
 //! there is [`Redis::run`](super::Redis::run) with [`cmd`](super::cmd).
+//!
+//! ```no_run
+//! # use corelane_storage::redis::{Redis, RedisError};
+//! # async fn example(redis: Redis) -> Result<(), RedisError> {
+//! redis.zadd_all("scores", [(12.0, "ada"), (9.5, "grace")]).await?;
+//! let best: Vec<String> = redis.zrevrange("scores", 0, 9).to().await?;
+//! # Ok(())
+//! # }
+//! ```
 
+mod bitmaps;
+mod geo;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lists;
 mod scan;
 mod scripts;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 
+pub use self::bitmaps::BitOp;
 pub use self::lists::ListEnd;
 pub use self::scan::Scan;
 pub use self::scripts::Script;
+pub use self::streams::{Entries, Entry};
 
 use std::time::Duration;
 

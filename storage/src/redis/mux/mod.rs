@@ -230,14 +230,13 @@ impl Mux {
         while matches!(self.link, Link::Up { .. })
             && let Some(&id) = self.queue.front()
         {
-            let slot = &mut self.slots[id];
-            if let State::Queued(_, request) = &slot.state {
-                let request = request.clone();
-                if !self.has_room(&request) {
-                    return;
-                }
+            if let State::Queued(_, request) = &self.slots[id].state
+                && !self.has_room(request)
+            {
+                return;
+            }
+            if let Some(request) = self.slots[id].leave_queue() {
                 self.queue.pop_front();
-                self.slots[id].sent();
                 self.write(id, &request, now);
             } else {
                 self.queue.pop_front();

@@ -36,10 +36,17 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Moves on from the queue.
-    pub(super) fn sent(&mut self) {
-        if let State::Queued(waker, _) = std::mem::replace(&mut self.state, State::GivenUp) {
-            self.state = State::Sent(waker);
+    /// Moves on from the queue, if it is there for somebody; what to send then.
+    pub(super) fn leave_queue(&mut self) -> Option<Request> {
+        match std::mem::replace(&mut self.state, State::GivenUp) {
+            State::Queued(waker, request) => {
+                self.state = State::Sent(waker);
+                Some(request)
+            }
+            other => {
+                self.state = other;
+                None
+            }
         }
     }
 

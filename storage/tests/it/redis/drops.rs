@@ -41,7 +41,8 @@ fn a_dropped_future_never_shifts_an_answer() {
                     let mut random = Random(task);
                     for n in 0..commands / 64 {
                         let mark = task * 1_000_000_000 + n;
-                        let polls = random.below(40);
+                        // Two in nine are dropped for certain: before or right after they are issued.
+                        let polls = if random.below(3) == 0 { random.below(3) } else { random.below(40) };
                         let outcome = if random.below(4) == 0 {
                             let mut pipeline = Pipeline::new();
                             pipeline.push(cmd("ECHO").arg(mark));
@@ -76,7 +77,7 @@ fn a_dropped_future_never_shifts_an_answer() {
     });
     let (answered, dropped) = (answered.get(), dropped.get());
     println!("{answered} answered, {dropped} dropped");
-    assert!(answered > commands / 10 && dropped > commands / 10, "{answered} answered, {dropped} dropped");
+    assert!(answered > commands / 100 && dropped > commands / 10, "{answered} answered, {dropped} dropped");
 }
 
 /// The same while there is no room, so that calls are dropped in the queue as well.

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use corelane_storage::redis::commands::{ListEnd, Script};
+use corelane_runtime as runtime;
+use corelane_storage::redis::commands::{BitOp, ListEnd, Script};
 use corelane_storage::redis::{Redis, cmd};
 
 use crate::support::on_core;
@@ -229,5 +230,85 @@ fn scripts_are_loaded_when_they_are_missing() {
         let fails = Script::new("return redis.error_reply('MINE no')");
         let error = redis.script::<(), &str, ()>(&fails, [], []).await.unwrap_err();
         assert_eq!(error.code(), "MINE");
+    });
+}
+
+#[test]
+fn bitmaps_and_hyperloglogs() {
+    on_both_protocols(async |redis| {
+        assert!(!redis.setbit("b", 7, true).await.unwrap());
+        assert!(redis.getbit("b", 7).await.unwrap() && !redis.getbit("b", 700).await.unwrap());
+        redis.setbit("c", 6, true).await.unwrap();
+        assert_eq!(redis.bitop(BitOp::Or, "d", ["b", "c"]).await.unwrap(), 1);
+        assert_eq!(
+            (redis.bitcount("d").await.unwrap(), redis.bitcount_range("d", 1, -1).await.unwrap()),
+            (2, 0)
+        );
+        assert_eq!(
+            (redis.bitpos("d", true).await.unwrap(), redis.bitpos("none", true).await.unwrap()),
+            (6, -1)
+        );
+        assert!(redis.pfadd("p", ["a", "b"]).await.unwrap());
+        redis.pfadd("q", ["b", "c"]).await.unwrap();
+        assert_eq!(redis.pfcount(["p", "q"]).await.unwrap(), 3);
+        redis.pfmerge("r", ["p", "q"]).await.unwrap();
+        assert_eq!(redis.pfcount(["r"]).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn geography() {
+    on_both_protocols(async |redis| {
+        assert_eq!(redis.geoadd("g", 13.361389, 38.115556, "Palermo").await.unwrap(), 1);
+        redis.geoadd("g", 15.087269, 37.502669, "Catania").await.unwrap();
+        let metres = redis.geodist("g", "Palermo", "Catania").await.unwrap().unwrap();
+        assert!((166_000.0..167_000.0).contains(&metres), "{metres}");
+        assert_eq!(redis.geodist("g", "Palermo", "none").await.unwrap(), None);
+        let places = redis.geopos("g", ["Palermo", "none"]).await.unwrap();
+        assert!(
+            places[0].is_some_and(|(longitude, _)| (13.3..13.4).contains(&longitude)) && places[1].is_none()
+        );
+        assert_eq!(redis.geohash("g", ["Palermo"]).await.unwrap()[0].as_deref(), Some("sqc8b49rny0"));
+        assert_eq!(redis.geosearch_radius("g", 15.0, 37.5, 50_000.0, 5).await.unwrap(), bytes(&["Catania"]));
+        let near = redis.geosearch_member("g", "Palermo", 200_000.0, 5).await.unwrap();
+        assert_eq!((near.len(), near[0].1), (2, 0.0));
+    });
+}
+
+#[test]
+fn streams_and_groups() {
+    on_both_protocols(async |redis| {
+        let first = redis.xadd("s", [("n", 1), ("m", 2)]).await.unwrap();
+        redis.xadd_capped("s", 1000, [("n", 2)]).await.unwrap();
+        assert_eq!(redis.xlen("s").await.unwrap(), 2);
+        let all = redis.xrange("s", "-", "+", 10).await.unwrap();
+        assert_eq!((&all[0].0, &all[0].1["m"]), (&first, &Bytes::from_static(b"2")));
+        assert_eq!(redis.xrevrange("s", "+", "-", 1).await.unwrap()[0].0, all[1].0);
+        let read = redis.xread("s", first.as_str(), 10).await.unwrap().unwrap();
+        assert_eq!((read[0].0.as_str(), &read[0].1[..]), ("s", &all[1..]));
+        assert_eq!(redis.xread("s", "$", 10).await.unwrap(), None);
+
+        redis.xgroup_create("s", "g", "0").await.unwrap();
+        assert_eq!(redis.xgroup_create("s", "g", "0").await.unwrap_err().code(), "BUSYGROUP");
+        let mine = redis.xreadgroup("s", "g", "me", 1).await.unwrap().unwrap();
+        assert_eq!(mine[0].1[0].0, first);
+        assert_eq!(redis.xack("s", "g", [first.as_str()]).await.unwrap(), 1);
+        let rest = redis.xreadgroup_wait("s", "g", "me", 10, Duration::from_secs(5)).await.unwrap().unwrap();
+        assert_eq!(rest[0].1.len(), 1);
+        assert_eq!(redis.xreadgroup_wait("s", "g", "me", 10, Duration::from_millis(5)).await.unwrap(), None);
+        runtime::time::sleep(Duration::from_millis(5)).await;
+        let (next, claimed, gone) =
+            redis.xautoclaim("s", "g", "you", Duration::from_millis(1), "0", 10).await.unwrap();
+        assert_eq!((next.as_str(), claimed.len(), gone.len()), ("0-0", 1, 0));
+        let waiter = runtime::spawn({
+            let redis = redis.clone();
+            async move { redis.xread_wait("s", "$", 1, Duration::from_secs(60)).await }
+        });
+        while redis.run::<String>(cmd("INFO").arg("clients")).await.unwrap().contains("blocked_clients:0") {}
+        redis.xadd("s", [("n", 3)]).await.unwrap();
+        assert_eq!(waiter.await.unwrap().unwrap().unwrap()[0].1[0].1["n"], "3");
+        assert_eq!(redis.xdel("s", [first]).await.unwrap(), 1);
+        assert_eq!(redis.xtrim("s", 1).await.unwrap(), 1);
+        assert!(redis.xgroup_destroy("s", "g").await.unwrap());
     });
 }
