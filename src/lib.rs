@@ -41,7 +41,7 @@ pub use corelane_storage as storage;
 /// ```
 pub mod prelude {
     pub use corelane_http::app::App;
-    pub use corelane_http::extract::{Header, Json, Path, Peer, Query, State};
+    pub use corelane_http::extract::{Form, Header, Json, Path, Peer, Query, State};
     pub use corelane_http::middleware::{Middleware, Next};
     pub use corelane_http::problem::Problem;
     pub use corelane_http::request::Request;

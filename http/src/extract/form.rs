@@ -114,16 +114,30 @@ fn fields<T: DeserializeOwned>(
     if pairs().nth(limits.fields_max).is_some() {
         return Err(Kind::TooManyFields { max: limits.fields_max }.into());
     }
-    // The decoder under serde would put U+FFFD for what is not UTF-8.
-    if let Some(pair) = pairs().find(|pair| percent_decode(pair).decode_utf8().is_err()) {
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        let field = percent_decode(name).decode_utf8_lossy().into();
+    if let Some(field) = not_utf8(text) {
         return Err(Kind::NotUtf8 { field }.into());
     }
     serde_html_form::from_bytes(text).map(Form).map_err(|error| {
         let (field, error) = query::explain::<T>(text, error);
         Kind::Misfit { field, error, status: misfit }.into()
     })
+}
+
+/// Name of the first field that is not UTF-8, or has a name that is not. The decoder under serde would put U+FFFD there.
+pub(super) fn not_utf8(text: &[u8]) -> Option<Box<str>> {
+    // ASCII, and escapes of it, are what most fields consist of: nothing is decoded to find that out.
+    let beyond_ascii = |pair: &[u8]| match pair {
+        [b'%', high, ..] => !matches!(high, b'0'..=b'7'),
+        [byte, ..] => !byte.is_ascii(),
+        [] => false,
+    };
+    if !text.windows(2).any(beyond_ascii) && text.last().is_none_or(u8::is_ascii) {
+        return None;
+    }
+    let mut pairs = text.split(|byte| *byte == b'&');
+    let pair = pairs.find(|pair| percent_decode(pair).decode_utf8().is_err())?;
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+    Some(percent_decode(name).decode_utf8_lossy().into())
 }
 
 /// The value of the fields of a body that has limits of its own.

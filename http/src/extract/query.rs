@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_html_form::de::Error as FieldError;
 
 use super::FromRequest;
+use super::form::not_utf8;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::respond::IntoResponse;
@@ -55,6 +56,10 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
     async fn from_request(request: &mut Request) -> Result<Self, QueryRejection> {
         let query = request.query().unwrap_or_default();
+        if let Some(field) = not_utf8(query.as_bytes()) {
+            let error = serde::de::Error::custom("text that is not UTF-8");
+            return Err(QueryRejection { field: Some(field), error, absent: false });
+        }
         serde_html_form::from_str(query).map(Query).map_err(|error| {
             let (field, error) = explain::<T>(query.as_bytes(), error);
             QueryRejection { field, error, absent: request.query().is_none() }

@@ -38,6 +38,9 @@ enum Kind {
     TooLong {
         max: u64,
     },
+    TooManyFiles {
+        max: u32,
+    },
     NotUtf8,
     Fields(FormRejection),
     Io(io::Error),
@@ -69,6 +72,10 @@ impl MultipartError {
 
     pub(super) fn too_long(max: u64) -> MultipartError {
         Kind::TooLong { max }.into()
+    }
+
+    pub(super) fn too_many_files(max: u32) -> MultipartError {
+        Kind::TooManyFiles { max }.into()
     }
 
     pub(super) fn not_utf8() -> MultipartError {
@@ -103,7 +110,7 @@ impl MultipartError {
         match &self.inner.kind {
             Kind::Parse(error) => error.limit().is_some(),
             Kind::Body(error) => error.is_too_large(),
-            Kind::TooLong { .. } => true,
+            Kind::TooLong { .. } | Kind::TooManyFiles { .. } => true,
             _ => false,
         }
     }
@@ -133,7 +140,7 @@ impl MultipartError {
                 _ => StatusCode::BAD_REQUEST,
             },
             Kind::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Kind::NotUtf8 => StatusCode::BAD_REQUEST,
+            Kind::NotUtf8 | Kind::TooManyFiles { .. } => StatusCode::BAD_REQUEST,
             Kind::Fields(rejection) => rejection.status(),
             Kind::Io(_) if self.is_disk_full() => StatusCode::INSUFFICIENT_STORAGE,
             Kind::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -148,6 +155,7 @@ impl fmt::Display for MultipartError {
             Kind::Body(_) => f.write_str("the body could not be read"),
             Kind::Parse(_) => f.write_str("the multipart body is not taken"),
             Kind::TooLong { max } => write!(f, "the part is longer than {max} bytes"),
+            Kind::TooManyFiles { max } => write!(f, "more than {max} files are too large for memory"),
             Kind::NotUtf8 => f.write_str("the text is not UTF-8"),
             Kind::Fields(_) => f.write_str("the fields do not fit"),
             Kind::Io(_) => f.write_str("the upload could not be stored"),
@@ -166,7 +174,7 @@ impl Error for MultipartError {
             Kind::Parse(error) => Some(error),
             Kind::Fields(error) => Some(error),
             Kind::Io(error) => Some(error),
-            Kind::NoType { .. } | Kind::TooLong { .. } | Kind::NotUtf8 => None,
+            Kind::NoType { .. } | Kind::TooLong { .. } | Kind::TooManyFiles { .. } | Kind::NotUtf8 => None,
         }
     }
 }
@@ -194,6 +202,9 @@ impl From<MultipartError> for Problem {
             Kind::TooLong { max } => {
                 problem.detail(format!("The part is longer than {max} bytes.")).with("limit", max)
             }
+            Kind::TooManyFiles { max } => problem
+                .detail(format!("More than {max} files of the form are too large to be kept in memory."))
+                .with("limit", max),
             Kind::NotUtf8 => problem.detail("The text is not UTF-8."),
             Kind::Fields(rejection) => Problem::from(rejection),
             Kind::Io(_) if status == StatusCode::INSUFFICIENT_STORAGE => {

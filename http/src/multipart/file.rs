@@ -44,13 +44,21 @@ pub(super) struct Target {
     incomplete: Option<Incomplete>,
 }
 
-struct Incomplete(PathBuf);
+/// `None` once it is complete.
+struct Incomplete(Option<PathBuf>);
+
+impl Incomplete {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Incomplete {
     fn drop(&mut self) {
+        let Some(path) = &self.0 else { return };
         // In place, as nobody is left to wait for it. Only file systems without unnamed files come here.
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "an incomplete upload could not be removed");
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(%error, path = %path.display(), "an incomplete upload could not be removed");
         }
     }
 }
@@ -64,7 +72,7 @@ impl Target {
                 Ok(file) => Ok((file, path, None)),
                 Err(error) if is_unsupported(error) => {
                     let file = create_new(&path)?;
-                    let incomplete = Some(Incomplete(path.clone()));
+                    let incomplete = Some(Incomplete(Some(path.clone())));
                     Ok((file, path, incomplete))
                 }
                 Err(error) => Err(error.into()),
@@ -83,7 +91,7 @@ impl Target {
         let Target { file, path, incomplete } = self;
         match incomplete {
             Some(incomplete) => {
-                std::mem::forget(incomplete);
+                incomplete.keep();
                 Ok(())
             }
             None => name(file, path).await,
@@ -134,9 +142,9 @@ fn copy(source: OwnedFd, path: &Path) -> io::Result<()> {
     let mut source = std::fs::File::from(source);
     io::Seek::rewind(&mut source)?;
     let mut copy = std::fs::File::from(create_new(path)?);
-    let incomplete = Incomplete(path.to_owned());
+    let incomplete = Incomplete(Some(path.to_owned()));
     io::copy(&mut source, &mut copy)?;
-    std::mem::forget(incomplete);
+    incomplete.keep();
     Ok(())
 }
 
@@ -185,7 +193,7 @@ mod tests {
         let make = || Target {
             file: File::from_std(std::fs::File::from(create_new(&path).unwrap())),
             path: path.clone(),
-            incomplete: Some(Incomplete(path.clone())),
+            incomplete: Some(Incomplete(Some(path.clone()))),
         };
         drop(make());
         assert!(!path.exists());

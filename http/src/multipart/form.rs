@@ -64,11 +64,14 @@ pub struct Spool {
     /// Directory for the rest (that of the system for temporary files). It has to exist. Files in it have no name, and
     /// only this process can read them. On many systems the default is memory: give one that is on a disk.
     pub directory: PathBuf,
+    /// Most files of a form on the disk (32). Over it: 400. Each takes a descriptor until it is dropped, and descriptors
+    /// are what connections need too.
+    pub disk_files_max: u32,
 }
 
 impl Default for Spool {
     fn default() -> Self {
-        Spool { memory_bytes_max: 64 * 1024, directory: std::env::temp_dir() }
+        Spool { memory_bytes_max: 64 * 1024, directory: std::env::temp_dir(), disk_files_max: 32 }
     }
 }
 
@@ -103,7 +106,7 @@ impl<T: DeserializeOwned> FromRequest for MultipartForm<T> {
     async fn from_request(request: &mut Request) -> Result<Self, MultipartError> {
         let spool = request.matched().and_then(|route| route.states().get::<Spool>()).unwrap_or_default();
         let mut multipart = Multipart::from_request(request).await?;
-        let mut left = spool.memory_bytes_max;
+        let (mut left, mut files_left) = (spool.memory_bytes_max, spool.disk_files_max);
         let (mut fields, mut files) = (String::new(), Vec::new());
         while let Some(part) = multipart.next_part().await? {
             if part.file_name().is_none() {
@@ -111,12 +114,13 @@ impl<T: DeserializeOwned> FromRequest for MultipartForm<T> {
                 push_field(&name, &part.text().await?, &mut fields);
                 continue;
             }
-            let file = Upload::take(part, left, &spool).await?;
+            let file = Upload::take(part, left, files_left, &spool).await?;
             if file.file_name().is_empty() && file.is_empty() {
                 continue;
             }
-            if let Content::Memory(bytes) = &file.content {
-                left -= bytes.len() as u64;
+            match &file.content {
+                Content::Memory(bytes) => left -= bytes.len() as u64,
+                Content::Disk(_) => files_left -= 1,
             }
             files.push(file);
         }
@@ -153,8 +157,13 @@ enum Content {
 }
 
 impl Upload {
-    /// Takes a part to its end, into memory while it has at most `memory` bytes.
-    async fn take(mut part: Part<'_>, memory: u64, spool: &Spool) -> Result<Upload, MultipartError> {
+    /// Takes a part to its end, into memory while it has at most `memory` bytes, then to the disk if `files` is not 0.
+    async fn take(
+        mut part: Part<'_>,
+        memory: u64,
+        files: u32,
+        spool: &Spool,
+    ) -> Result<Upload, MultipartError> {
         let name: Box<str> = part.name().into();
         let file_name = part.file_name().unwrap_or_default().into();
         let content_type = part.content_type().map(Into::into);
@@ -164,6 +173,9 @@ impl Upload {
             if (begun.len() + chunk.len()) as u64 <= memory {
                 begun.extend_from_slice(&chunk);
                 continue;
+            }
+            if files == 0 {
+                return Err(MultipartError::too_many_files(spool.disk_files_max).in_part(&name));
             }
             let failed = |error| MultipartError::io(error).in_part(&name);
             let file = file::unnamed(spool.directory.clone()).await.map_err(failed)?;

@@ -150,7 +150,7 @@ impl<'m> Part<'m> {
     /// [`MultipartError`].
     ///
     /// # Cancellation
-    /// No file is left.
+    /// No file is left; dropped at the very end, a complete one may be.
     pub async fn save_to(self, path: impl AsRef<Path>) -> Result<u64, MultipartError> {
         let name = self.head.name().to_owned();
         let named = |error| MultipartError::io(error).in_part(&name);

@@ -79,6 +79,10 @@ fn what_does_not_fit_is_named() {
         assert!(problem["detail"].as_str().unwrap().contains(says), "{why}: {problem}");
     }
     assert_eq!(get(notes(), "/?text=a&stars=many").status, 400, "a query is no content");
+    let query = || App::new().get("/", async |Query(note): Query<Note>| format!("{note:?}"));
+    let answer = get(query(), "/?text=%FF");
+    assert_eq!((answer.status, &answer.json()["field"]), (400, &json!("text")), "never replaced");
+    assert_eq!(get(query(), "/?text=%C3%A9%7e").status, 200);
 }
 
 #[test]

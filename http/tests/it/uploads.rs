@@ -201,7 +201,7 @@ async fn album(form: MultipartForm<Album>) -> Result<String, MultipartError> {
 #[test]
 fn a_form_is_collected_and_large_files_go_to_the_disk_without_a_name() {
     let dir = Dir::new("collected");
-    let spool = Spool { memory_bytes_max: 8, directory: dir.path().to_owned() };
+    let spool = Spool { memory_bytes_max: 8, directory: dir.path().to_owned(), ..Spool::default() };
     let parts = body(&[
         ("tag", None, b"x"),
         ("f", Some("a.txt"), b"12345"),
@@ -220,6 +220,17 @@ fn a_form_is_collected_and_large_files_go_to_the_disk_without_a_name() {
     );
     assert_eq!(dir.entries(), Vec::<String>::new());
 
+    let spool = Spool { memory_bytes_max: 0, directory: dir.path().to_owned(), disk_files_max: 2 };
+    let app = || {
+        App::new()
+            .state(spool.clone())
+            .post("/", async |form: MultipartForm<()>| form.files().len().to_string())
+    };
+    let files = [("a", Some("x"), &b"1"[..]); 3];
+    assert_eq!(send(app(), body(&files[..2])).body, "2");
+    let answer = send(app(), body(&files));
+    assert_eq!((answer.status, &answer.json()["limit"]), (400, &json!(2)), "descriptors are few");
+
     for (why, parts, status, detail, part) in [
         ("missing", body(&[("tag", None, b"x")]), 422, "missing field `title`", None),
         ("no number", body(&[("title", None, b"a"), ("year", None, b"x")]), 422, "`year`", None),
@@ -236,7 +247,7 @@ fn a_form_is_collected_and_large_files_go_to_the_disk_without_a_name() {
 fn files_are_kept_under_paths_of_ours_and_overwrite_nothing() {
     let dir = Dir::new("kept");
     let (one, two, streamed) = (dir.path().join("one"), dir.path().join("two"), dir.path().join("three"));
-    let spool = Spool { memory_bytes_max: 4, directory: dir.path().to_owned() };
+    let spool = Spool { memory_bytes_max: 4, directory: dir.path().to_owned(), ..Spool::default() };
     let keep = {
         let (one, two) = (one.clone(), two.clone());
         async move |form: MultipartForm<()>| {
@@ -287,7 +298,7 @@ fn a_full_disk_is_507_and_a_missing_directory_our_mistake() {
     assert!(answer.json()["detail"].as_str().unwrap().contains("no room left"), "{}", answer.body);
     assert_eq!(answer.json()["part"], "a");
 
-    let spool = Spool { memory_bytes_max: 0, directory: "/no/such/directory".into() };
+    let spool = Spool { memory_bytes_max: 0, directory: "/no/such/directory".into(), ..Spool::default() };
     let app = App::new().state(spool).post("/", async |_: MultipartForm<()>| "");
     let answer = send(app, body(&[("a", Some("f"), b"12345")]));
     assert_eq!((answer.status, answer.json().get("detail")), (500, None), "paths of ours are not told");

@@ -95,7 +95,7 @@ fn a_body_over_the_limit_is_refused_before_it_is_sent() {
 #[test]
 fn a_client_that_goes_away_leaves_nothing_on_the_disk() {
     let dir = Dir::new("gone");
-    let spool = Spool { memory_bytes_max: 0, directory: dir.path().to_owned() };
+    let spool = Spool { memory_bytes_max: 0, directory: dir.path().to_owned(), ..Spool::default() };
     let saved = dir.path().join("saved");
     let server = {
         let (spool, saved) = (spool.clone(), saved.clone());
