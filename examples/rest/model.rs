@@ -38,14 +38,22 @@ impl Settings {
 /// A note as it is kept.
 #[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct Note {
+    /// Its number.
     pub(crate) id: u64,
-    #[serde(flatten)]
-    #[schema(inline)]
-    pub(crate) content: Content,
+    title: String,
+    text: String,
+    pub(crate) tags: Vec<Tag>,
+}
+
+impl Note {
+    pub(crate) fn new(id: u64, content: Content) -> Note {
+        let Content { title, text, tags } = content;
+        Note { id, title, text, tags }
+    }
 }
 
 /// A note as it is written.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Content {
     /// What it is called.
@@ -58,7 +66,7 @@ pub(crate) struct Content {
     /// What it is about.
     #[serde(default)]
     #[schema(max_items = 8)]
-    pub(crate) tags: Vec<Tag>,
+    tags: Vec<Tag>,
 }
 
 /// A word that notes are found by.
@@ -76,8 +84,7 @@ pub(crate) struct Page {
     /// Most notes to give; the server may give fewer.
     #[param(minimum = 1)]
     pub(crate) limit: Option<u32>,
-    /// Only notes with this tag.
-    #[param(min_length = 1, max_length = 24)]
+    /// Only notes with this tag; all of them if it is empty.
     pub(crate) tag: Option<String>,
 }
 

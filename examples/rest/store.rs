@@ -24,7 +24,7 @@ impl Store {
 
     pub(crate) fn list(&self, page: &Page, most: usize) -> Vec<Note> {
         let has_tag = |note: &&Note| match &page.tag {
-            Some(wanted) => note.content.tags.iter().any(|tag| tag.0 == *wanted),
+            Some(wanted) => note.tags.iter().any(|tag| tag.0 == *wanted),
             None => true,
         };
         let notes = self.notes();
@@ -39,7 +39,7 @@ impl Store {
             return None;
         }
         notes.last += 1;
-        let note = Note { id: notes.last, content };
+        let note = Note::new(notes.last, content);
         notes.by_id.insert(note.id, note.clone());
         Some(note)
     }
@@ -51,7 +51,7 @@ impl Store {
     pub(crate) fn replace(&self, id: u64, content: Content) -> Option<Note> {
         let mut notes = self.notes();
         let note = notes.by_id.get_mut(&id)?;
-        note.content = content;
+        *note = Note::new(id, content);
         Some(note.clone())
     }
 

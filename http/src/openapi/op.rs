@@ -110,18 +110,18 @@ impl Op {
     /// The body in another form, such as `application/x-www-form-urlencoded` or `multipart/form-data`.
     pub fn body_as<T: ToSchema>(mut self, content_type: &str) -> Op {
         let schema = self.schema_of::<T>();
-        self.body_of(content_type, schema).rejects(&[400, 413, 415, 422])
+        self.body_of(content_type, schema, Required::True).rejects(&[400, 413, 415, 422])
     }
 
-    /// A body of bytes that are not looked into.
+    /// A body of bytes that are not looked into; none at all will do.
     pub fn body_bytes(self, content_type: &str) -> Op {
-        self.body_of(content_type, bytes_schema()).rejects(&[413])
+        self.body_of(content_type, bytes_schema(), Required::False).rejects(&[413])
     }
 
-    fn body_of(mut self, content_type: &str, schema: RefOr<Schema>) -> Op {
+    fn body_of(mut self, content_type: &str, schema: RefOr<Schema>, required: Required) -> Op {
         let body = RequestBodyBuilder::new()
             .content(content_type, Content::new(Some(schema)))
-            .required(Some(Required::True));
+            .required(Some(required));
         self.operation.request_body = Some(body.build().into());
         self
     }

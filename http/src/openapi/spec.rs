@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::Method;
+use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityScheme;
@@ -152,7 +153,7 @@ impl App {
     /// As [`Spec::document`], and as [`App::route`] if something else is at those paths.
     #[track_caller]
     pub fn openapi(self, spec: Spec) -> App {
-        let document = Bytes::from(json(&spec.document(&self.routes())));
+        let document = Bytes::from(written(&spec.document(&self.routes())));
         let serve = async move || document_response(document.clone());
         let app = self.route(&spec.json, get(serve).describe(super::hidden()));
         match &spec.docs {
@@ -170,10 +171,43 @@ fn document_response(document: Bytes) -> Response {
     }
 }
 
-fn json(document: &OpenApi) -> String {
-    match document.to_json() {
-        Ok(json) => json,
+fn written(document: &OpenApi) -> String {
+    match serde_json::to_value(document) {
+        Ok(mut document) => {
+            bound_integers(&mut document);
+            document.to_string()
+        }
         Err(error) => panic!("the OpenAPI document cannot be written: {error}"),
+    }
+}
+
+/// Writes the bounds of Rust's integers out where a schema has only their format: what is beyond them is refused, and
+/// few tools know what each format means.
+fn bound_integers(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let is_integer = object
+                .get("type")
+                .is_some_and(|kind| kind == "integer" || *kind == json!(["integer", "null"]));
+            let bounds: Option<(Value, Value)> = match object.get("format").and_then(Value::as_str) {
+                Some("int8") => Some((i8::MIN.into(), i8::MAX.into())),
+                Some("int16") => Some((i16::MIN.into(), i16::MAX.into())),
+                Some("int32") => Some((i32::MIN.into(), i32::MAX.into())),
+                Some("int64") => Some((i64::MIN.into(), i64::MAX.into())),
+                Some("uint8") => Some((0.into(), u8::MAX.into())),
+                Some("uint16") => Some((0.into(), u16::MAX.into())),
+                Some("uint32") => Some((0.into(), u32::MAX.into())),
+                Some("uint64") => Some((0.into(), u64::MAX.into())),
+                _ => None,
+            };
+            if let (true, Some((least, most))) = (is_integer, bounds) {
+                object.entry("minimum").or_insert(least);
+                object.entry("maximum").or_insert(most);
+            }
+            object.values_mut().for_each(bound_integers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_integers),
+        _ => {}
     }
 }
 

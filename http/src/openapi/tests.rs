@@ -99,6 +99,12 @@ fn the_document_follows_from_routes_and_types() {
     assert_eq!(statuses, ["201", "400", "409", "413", "415", "422"]);
     let file = &document["paths"]["/files/{id}/{path}"]["get"]["parameters"];
     assert_eq!((&file[0]["name"], &file[0]["schema"]["type"]), (&json!("id"), &json!("integer")));
+    let schema = &file[0]["schema"];
+    assert_eq!(
+        (&schema["minimum"], &schema["maximum"]),
+        (&json!(0), &json!(u32::MAX)),
+        "bounds are written out"
+    );
     assert_eq!((&file[1]["name"], &file[1]["schema"]["type"]), (&json!("path"), &json!("string")));
     let schemas: Vec<&String> = document["components"]["schemas"].as_object().unwrap().keys().collect();
     assert_eq!(schemas, ["Note", "Problem", "Tag"]);
