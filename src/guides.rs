@@ -23,4 +23,9 @@ guides! {
     state "state.md"
     templates_and_i18n "templates-and-i18n.md"
     uploads "uploads.md"
+    configuration "configuration.md"
+    middleware "middleware.md"
+    openapi "openapi.md"
+    sessions "sessions.md"
+    testing "testing.md"
 }

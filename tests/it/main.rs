@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod process;
 mod redis;
+mod rest;
 mod routes;
 mod signals;
 mod ticker;

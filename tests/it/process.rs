@@ -115,6 +115,7 @@ pub(crate) fn examples() -> &'static Path {
             ["showcase", "web", "file_server", "ticker", "uploads"]
                 .iter()
                 .flat_map(|name| ["--example", name]),
+            ["showcase", "web", "file_server", "ticker", "rest"].iter().flat_map(|name| ["--example", name]),
         );
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
