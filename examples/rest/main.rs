@@ -25,11 +25,15 @@ use store::Store;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
 
-    let (overrides, rest) = Overrides::from_args(std::env::args().skip(1))?;
-    if let Some(unknown) = rest.first() {
-        return Err(
-            format!("`{unknown}` is not known; there are --set key=value, --config and --profile").into()
-        );
+    let (mut overrides, rest) = Overrides::from_args(std::env::args().skip(1))?;
+    match &rest[..] {
+        [] => {}
+        [flag, address] if flag == "--listen" => {
+            overrides.set.push(format!("server.listen={address}").parse()?);
+        }
+        _ => {
+            return Err("there are --listen ADDRESS, --set KEY=VALUE, --config FILE and --profile NAME".into());
+        }
     }
     let loader = Loader::<Settings>::new().overrides(overrides).check(Settings::check);
     let config = loader.load()?;

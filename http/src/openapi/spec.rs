@@ -189,6 +189,12 @@ fn bound_integers(value: &mut Value) {
             let is_integer = object
                 .get("type")
                 .is_some_and(|kind| kind == "integer" || *kind == json!(["integer", "null"]));
+            // utoipa writes `u-int32`; the registry of formats has `uint32`.
+            if let Some(Value::String(format)) = object.get_mut("format")
+                && let Some(bits) = format.strip_prefix("u-int")
+            {
+                *format = format!("uint{bits}");
+            }
             let bounds: Option<(Value, Value)> = match object.get("format").and_then(Value::as_str) {
                 Some("int8") => Some((i8::MIN.into(), i8::MAX.into())),
                 Some("int16") => Some((i16::MIN.into(), i16::MAX.into())),
