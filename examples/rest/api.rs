@@ -186,7 +186,7 @@ mod tests {
             let problem: Value = refused.assert_status(422).json();
             let pointers: Vec<&str> = problem["errors"]
                 .as_array()
-                .unwrap()
+                .expect("a list of errors")
                 .iter()
                 .filter_map(|error| error["pointer"].as_str())
                 .collect();

@@ -32,7 +32,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             overrides.set.push(format!("server.listen={address}").parse()?);
         }
         _ => {
-            return Err("there are --listen ADDRESS, --set KEY=VALUE, --config FILE and --profile NAME".into());
+            return Err(
+                "there are --listen ADDRESS, --set KEY=VALUE, --config FILE and --profile NAME".into()
+            );
         }
     }
     let loader = Loader::<Settings>::new().overrides(overrides).check(Settings::check);
