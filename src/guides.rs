@@ -8,6 +8,7 @@ macro_rules! guides {
 }
 
 guides! {
+    configuration "configuration.md"
     errors "errors.md"
     extractors "extractors.md"
     files "files.md"
@@ -16,16 +17,13 @@ guides! {
     from_prologue "from-prologue.md"
     getting_started "getting-started.md"
     middleware "middleware.md"
+    openapi "openapi.md"
     redis "redis.md"
     routing "routing.md"
     sessions "sessions.md"
     sse "sse.md"
     state "state.md"
     templates_and_i18n "templates-and-i18n.md"
-    uploads "uploads.md"
-    configuration "configuration.md"
-    middleware "middleware.md"
-    openapi "openapi.md"
-    sessions "sessions.md"
     testing "testing.md"
+    uploads "uploads.md"
 }

@@ -112,10 +112,9 @@ pub(crate) fn examples() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet"]);
         cargo.args(
-            ["showcase", "web", "file_server", "ticker", "uploads"]
+            ["showcase", "web", "file_server", "ticker", "uploads", "rest"]
                 .iter()
                 .flat_map(|name| ["--example", name]),
-            ["showcase", "web", "file_server", "ticker", "rest"].iter().flat_map(|name| ["--example", name]),
         );
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
