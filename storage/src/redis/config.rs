@@ -168,7 +168,7 @@ impl Config {
     /// `client_name`, `protocol` (2 or 3). Ports default to 6379, those of sentinels to 26379.
     ///
     /// # Errors
-    /// [`UrlError`] that says which part is wrong; unknown schemes and parameters are errors.
+    /// [`UrlError`](super::UrlError) that says which part is wrong; unknown schemes and parameters are errors.
     pub fn from_url(url: &str) -> Result<Config, super::url::UrlError> {
         super::url::parse(url)
     }
