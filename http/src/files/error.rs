@@ -48,7 +48,10 @@ impl FileError {
             // No descriptors, operations or memory left; the tree changed under the look-up (AGAIN) again and again.
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::AGAIN) => Kind::Busy,
             _ if busy => Kind::Busy,
-            None if source.kind() == io::ErrorKind::NotFound => Kind::NotFound,
+            // A zero byte in the path is found before the system is asked.
+            None if [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput].contains(&source.kind()) => {
+                Kind::NotFound
+            }
             _ => Kind::Other,
         };
         FileError { kind, source }
@@ -140,5 +143,6 @@ mod tests {
         let full = FileError::new(io::ErrorKind::ResourceBusy.into());
         assert!(full.is_busy(), "the blocking pool is full");
         assert!(FileError::not_a_file().is_not_found());
+        assert!(FileError::new(io::ErrorKind::InvalidInput.into()).is_not_found(), "a zero byte in the path");
     }
 }

@@ -18,7 +18,7 @@
 //!
 //! Regular files beneath the root, however the path is written and whoever changes links meanwhile: the kernel resolves the
 //! path (`openat2` with `RESOLVE_BENEATH`), so a link that leads out is not followed. Pipes, devices and sockets are not
-//! served, and opening one does not wait. Names that begin with a dot are not served unless [`Files::hidden`] says so,
+//! served, and opening one does not wait (keep devices out of the root all the same: some do something when opened). Names that begin with a dot are not served unless [`Files::hidden`] says so,
 //! `.well-known` at the root excepted (RFC 8615). What is not served is answered like what is not there: 404. Paths that no
 //! file can have, or that others might read differently (a zero byte, a backslash, an encoded slash, bad escapes), are 400.
 //!

@@ -7,7 +7,9 @@ use corelane_http::app::App;
 use corelane_http::body::Body;
 use corelane_http::extract::Json;
 use corelane_http::request::Request;
-use corelane_http::response::{Html, IntoResponse, Response, StatusCode};
+use corelane_http::response::{
+    CacheControl, Disposition, Headers, Html, IntoResponse, Redirect, Response, StatusCode,
+};
 use corelane_runtime::buf::Lease;
 use serde::Serialize;
 
@@ -156,4 +158,36 @@ fn a_handler_may_answer_with_either_side_of_a_result() {
     assert_eq!(get(App::new().get("/", half), "/?ok").body, "good");
     let wrong = get(App::new().get("/", half), "/?no");
     assert_eq!((wrong.status, &*wrong.body), (400, "Some(\"no\")"));
+}
+
+#[test]
+fn parts_stand_in_any_number_and_order_in_front_of_a_response() {
+    let got = answer((
+        CacheControl::no_store(),
+        [("x-a", "1"), ("x-b", "1")],
+        StatusCode::ACCEPTED,
+        None::<CacheControl>,
+        vec![("x-b", "2".to_owned())],
+        Disposition::inline("a.txt"),
+        "body",
+    ));
+    assert_eq!((got.status, &*got.body), (202, "body"));
+    for (name, want) in [
+        ("cache-control", "no-store"),
+        ("x-a", "1"),
+        ("x-b", "2"),
+        ("content-disposition", "inline; filename=\"a.txt\""),
+        ("content-type", "text/plain; charset=utf-8"),
+    ] {
+        assert_eq!(got.field(name), Some(want), "{name}");
+    }
+    let got = answer((StatusCode::CREATED, [("x-a", "1\r\nx-b: 2")], CacheControl::no_store(), "secret"));
+    assert_eq!(got.status, 500, "a field that cannot be sent makes the whole a 500");
+    assert!(got.field("x-b").is_none() && !got.body.contains("secret"));
+    let mut two = Headers::new();
+    two.append("set-cookie", "a=1").unwrap();
+    two.append("set-cookie", "b=2").unwrap();
+    let response = (two, [("x", "y")], Redirect::to("/")).into_response();
+    assert_eq!(response.headers().get_all("set-cookie").count(), 2, "fields of a block are added");
+    assert_eq!((response.status(), response.headers().get("location")), (StatusCode::SEE_OTHER, Some("/")));
 }
