@@ -4,6 +4,21 @@
 //! not used costs nothing, neither time per request nor memory. What a layer keeps it keeps per core, unless its
 //! documentation says otherwise.
 //!
+//! | layer or hook | what it does |
+//! | --- | --- |
+//! | [`RequestIds`](request_id::RequestIds) | an identifier for each request |
+//! | [`AccessLog`](access_log::AccessLog) | a line for each request, combined or JSON |
+//! | [`PanicPage`](panic_page::PanicPage) | shows a panic to the developer, in debug mode |
+//! | [`HttpsRedirect`](https_redirect::HttpsRedirect) | sends plain requests to TLS |
+//! | [`Cors`](cors::Cors) | lets scripts of other sites read answers |
+//! | [`Sessions`](session::Sessions), [`Flash`](flash::Flash) | what is remembered of a client; messages to the next page |
+//! | [`BasicAuth`](basic_auth::BasicAuth) | asks for name and password |
+//! | [`BodyLimit`](body_limit::BodyLimit) | how large bodies may be |
+//! | [`TrailingSlash`](trailing_slash::TrailingSlash), [`MethodOverride`](method_override::MethodOverride) | change what is routed |
+//!
+//! `corelane_http` has [`Deadline`](corelane_http::middleware::Deadline) and [`SetCookies`](corelane_http::cookie::SetCookies).
+//! The guide `docs/guide/middleware.md` says in which order they belong.
+//!
 //! This crate holds no part of the server: what a request, a response and a layer are is told in `corelane-http`.
 //!
 //! ```

@@ -14,7 +14,8 @@ use corelane_runtime::{blocking, spawn, time};
 
 use super::Reopen;
 
-/// Bytes of lines that wait on each core at most, unless said otherwise (1 MiB): some seconds of lines at full load.
+/// Bytes of lines that wait on each core at most, unless said otherwise (1 MiB): some seconds of lines at full load. As
+/// many may be on their way to the disk.
 pub const BUFFER_BYTES: usize = 1 << 20;
 
 /// How long a line waits for others before they are written together.
@@ -103,7 +104,8 @@ impl Writer {
         line(&mut waiting);
         if waiting.len() > self.bytes_max {
             waiting.truncate(before);
-            self.count_dropped(1);
+            self.dropped.set(self.dropped.get() + 1);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
         let is_half_full = waiting.len() >= self.bytes_max / 2;
         drop(waiting);
@@ -129,11 +131,6 @@ impl Writer {
         }
     }
 
-    fn count_dropped(&self, lines: u64) {
-        self.dropped.set(self.dropped.get() + lines);
-        DROPPED.fetch_add(lines, Ordering::Relaxed);
-    }
-
     /// Writes until nothing waits.
     async fn write_away(&self) {
         loop {
@@ -144,38 +141,34 @@ impl Writer {
             let batch = Arc::new(Batch { bytes, taken: AtomicBool::new(false) });
             *self.batch.borrow_mut() = Some(Arc::clone(&batch));
             let (sink, generation, job) = (Arc::clone(&self.sink), self.reopen.count(), Arc::clone(&batch));
-            let written = blocking::run(move || {
-                if job.taken.swap(true, Ordering::AcqRel) {
-                    return Ok(());
+            let ran = blocking::run(move || {
+                // Taken with the sink in hand: who gets the sink next knows that a taken batch is done with.
+                let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                if !job.taken.swap(true, Ordering::AcqRel) {
+                    sink.write_or_count(&job.bytes, generation);
                 }
-                sink.lock().unwrap_or_else(PoisonError::into_inner).write(&job.bytes, generation)
             })
             .await;
             *self.batch.borrow_mut() = None;
-            match written {
-                Ok(Ok(())) => {}
-                Ok(Err(failed)) => self.lose(&batch.bytes[failed.written..], &failed.error),
-                Err(error) if !batch.taken.load(Ordering::Acquire) => {
-                    // No thread took it: the lines go back, in front of those that came meanwhile, and wait on.
-                    let mut bytes = batch.bytes.clone();
-                    bytes.append(&mut self.waiting.borrow_mut());
-                    *self.waiting.borrow_mut() = bytes;
-                    tracing::warn!(%error, "the access log waits for a thread");
-                    time::sleep(FLUSH_AFTER).await;
-                }
-                Err(error) => self.lose(&batch.bytes, &error),
+            if let Err(error) = ran
+                && !batch.taken.load(Ordering::Acquire)
+            {
+                // No thread took it: the lines go back, in front of those that came meanwhile, and wait on.
+                let mut bytes = batch.bytes.clone();
+                bytes.append(&mut self.waiting.borrow_mut());
+                *self.waiting.borrow_mut() = bytes;
+                tracing::warn!(%error, "the access log waits for a thread");
+                time::sleep(FLUSH_AFTER).await;
             }
             let dropped = self.dropped.take();
             if dropped > 0 {
-                tracing::error!(lines = dropped, "lines of the access log were dropped");
+                tracing::error!(
+                    lines = dropped,
+                    "lines of the access log were dropped: there was no room for them"
+                );
             }
         }
         self.state.set(State::Idle);
-    }
-
-    fn lose(&self, bytes: &[u8], error: &dyn std::error::Error) {
-        tracing::error!(%error, "the access log cannot be written");
-        self.count_dropped(lines(bytes));
     }
 }
 
@@ -185,19 +178,15 @@ fn lines(bytes: &[u8]) -> u64 {
 }
 
 impl Drop for Writer {
-    /// The core ends: what is left is written here, as no task will run any more.
+    /// The core ends: what is left is written here, as no task will run any more. A thread that is writing is waited for,
+    /// since the process may end before it otherwise.
     fn drop(&mut self) {
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         let unwritten = self.batch.take().filter(|batch| !batch.taken.swap(true, Ordering::AcqRel));
         let waiting = self.waiting.take();
         let generation = self.reopen.count();
-        // Waits for a thread that is writing.
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        for bytes in [unwritten.as_ref().map_or(&[][..], |batch| &batch.bytes), &waiting] {
-            if let Err(failed) = sink.write(bytes, generation) {
-                tracing::error!(error = %failed.error, "the last lines of the access log cannot be written");
-                DROPPED.fetch_add(lines(&bytes[failed.written..]), Ordering::Relaxed);
-            }
-        }
+        sink.write_or_count(unwritten.as_ref().map_or(&[][..], |batch| &batch.bytes), generation);
+        sink.write_or_count(&waiting, generation);
     }
 }
 
@@ -224,6 +213,15 @@ struct Failed {
 }
 
 impl Sink {
+    /// Writes; what cannot be written is counted, and told in the program's log.
+    fn write_or_count(&mut self, bytes: &[u8], generation: u64) {
+        if let Err(Failed { error, written }) = self.write(bytes, generation) {
+            let lost = lines(&bytes[written..]);
+            DROPPED.fetch_add(lost, Ordering::Relaxed);
+            tracing::error!(%error, lines = lost, "lines of the access log were lost");
+        }
+    }
+
     fn write(&mut self, bytes: &[u8], generation: u64) -> Result<(), Failed> {
         if bytes.is_empty() {
             return Ok(());
