@@ -71,7 +71,15 @@ impl Cause {
     pub(super) fn is_absent(&self) -> bool {
         match self {
             Cause::Io(error) => {
-                matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+                // Reset and broken: it was there, and has been killed since.
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionRefused
+                        | io::ErrorKind::NotFound
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::BrokenPipe
+                )
             }
             Cause::Eof => true,
             _ => false,

@@ -150,6 +150,8 @@ async fn supervise(shared: Rc<Shared>, mut ready: Option<Exclusive>) {
                     backoff.reset();
                     continue;
                 }
+                // Callers are not kept waiting for the pause.
+                circuit.failure();
                 cause
             }
             Err(cause) => {
