@@ -23,7 +23,7 @@
 //! | --- | --- |
 //! | the server answers with an error | that error, see [`RedisError::server`] |
 //! | no reply by the deadline (5 s unless told) | [`is_deadline`](RedisError::is_deadline); the late reply is thrown away |
-//! | the connection ends | a command that was not sent, or is read-only, is sent once more on the next one; others fail and say whether they [may have been executed](RedisError::is_maybe_executed) |
+//! | the connection ends | a command that was not sent, or is read-only, is sent once more on the next one, unless this one had lasted for less than a second; others fail and say whether they [may have been executed](RedisError::is_maybe_executed) |
 //! | the server cannot be reached | [`is_unavailable`](RedisError::is_unavailable), at once, until it is back |
 //! | more commands than [`Config::in_flight_max`] | they wait, up to their deadline |
 //! | more of those than [`Config::waiting_max`] | [`is_overloaded`](RedisError::is_overloaded), at once |
