@@ -23,6 +23,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use corelane_http_proto::encode::reason;
 use http::StatusCode;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -115,7 +116,11 @@ impl Serialize for Problem {
         if let Some(kind) = &self.members.kind {
             map.serialize_entry("type", kind)?;
         }
-        let reason = self.members.status.canonical_reason().unwrap_or("Error");
+        // The words of the status line, so that the two agree.
+        let reason = match reason(self.members.status.as_u16()) {
+            "" => "Error",
+            reason => reason,
+        };
         map.serialize_entry("title", self.members.title.as_deref().unwrap_or(reason))?;
         map.serialize_entry("status", &self.members.status.as_u16())?;
         if let Some(detail) = &self.members.detail {

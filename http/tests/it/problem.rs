@@ -56,3 +56,11 @@ fn text_from_a_client_is_escaped() {
 fn an_internal_error_says_no_more_than_that() {
     assert_eq!(sent(Problem::internal()).body, r#"{"title":"Internal Server Error","status":500}"#);
 }
+
+#[test]
+fn the_title_says_what_the_status_line_says() {
+    for (status, title) in [(422, "Unprocessable Content"), (413, "Content Too Large"), (599, "Error")] {
+        let problem = Problem::new(StatusCode::from_u16(status).unwrap());
+        assert_eq!(serde_json::to_value(problem).unwrap()["title"], title);
+    }
+}
