@@ -50,8 +50,13 @@ impl Browser {
         browser
     }
 
-    /// Sends a command and waits for its result; events in between are passed over.
+    /// A command that has to succeed.
     fn call(&mut self, method: &str, params: Value) -> Value {
+        self.attempt(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Sends a command and waits for its result, or what the browser says against it; events in between are passed over.
+    fn attempt(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.last_id += 1;
         let mut command = json!({"id": self.last_id, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -65,8 +70,8 @@ impl Browser {
             let text = message.strip_suffix(b"\0").expect("chromium ended; sudo apt-get install chromium");
             let message: Value = serde_json::from_slice(text).unwrap();
             if message["id"] == self.last_id {
-                assert!(message["error"].is_null(), "{method}: {message}");
-                return message["result"].clone();
+                let error = &message["error"];
+                return if error.is_null() { Ok(message["result"].clone()) } else { Err(error.clone()) };
             }
         }
     }
@@ -109,7 +114,11 @@ impl Browser {
     /// Clicks, and waits for the page that comes of it.
     pub(crate) fn click(&mut self, selector: &str) {
         self.leave();
-        self.run(&format!("document.querySelector({selector:?}).click()"));
+        let found = self.run(&format!("document.querySelector({selector:?}) !== null"));
+        assert_eq!(found, json!(true), "nothing to click at {selector}");
+        // The page may be gone before it can answer.
+        let click = format!("document.querySelector({selector:?}).click()");
+        let _answer = self.attempt("Runtime.evaluate", json!({"expression": click}));
         self.arrive();
     }
 
@@ -120,7 +129,14 @@ impl Browser {
 
     fn arrive(&mut self) {
         let began = Instant::now();
-        while self.run("!window.isOld && document.readyState === 'complete'") != json!(true) {
+        let question = "!window.isOld && document.readyState === 'complete'";
+        loop {
+            // An error is a page that went away while it was asked.
+            let answer =
+                self.attempt("Runtime.evaluate", json!({"expression": question, "returnByValue": true}));
+            if answer.is_ok_and(|answer| answer["result"]["value"] == json!(true)) {
+                return;
+            }
             assert!(began.elapsed() < PATIENCE, "no new page");
             std::thread::sleep(Duration::from_millis(20));
         }
