@@ -1,4 +1,4 @@
-//! Any bytes, cut anywhere: the same replies or the same error, and redis-protocol reads the same where it reads at all.
+//! Any bytes, cut anywhere: the same replies and then an error or none, and redis-protocol reads the same where it reads at all.
 
 #![no_main]
 
@@ -31,7 +31,9 @@ fuzz_target!(|input: &[u8]| {
     let (whole, error) = decode(input, input.len().max(1));
     let (parts, cut_error) = decode(input, usize::from(piece).max(1));
     // By text, because a NaN is not equal to itself.
-    assert_eq!(format!("{whole:?} {error:?}"), format!("{parts:?} {cut_error:?}"));
+    assert_eq!(format!("{whole:?}"), format!("{parts:?}"));
+    // Which error is open: a line that is too long and ends wrongly is found out by the fault that comes into sight first.
+    assert_eq!(error.is_some(), cut_error.is_some(), "{error:?}, in pieces {cut_error:?}");
     if let (Some(Reply::Value(_)), Ok(None)) = (whole.first(), theirs(input)) {
         panic!("we read a reply where they wait for more");
     }
