@@ -8,6 +8,7 @@ use corelane::middlewares::i18n::{I18n, Locale};
 use corelane::middlewares::session::{Session, SessionError};
 use corelane::problem::Problem;
 use corelane::request::Request;
+use corelane::response::escape_html;
 use corelane::response::{Html, IntoResponse, Response};
 
 use crate::app::Note;
@@ -54,12 +55,12 @@ impl Page {
             let _ = write!(
                 html,
                 "<form id=logout method=post action=/logout><span id=user>{}</span> <button>{}</button></form>",
-                escaped(user),
+                escape_html(user),
                 self.text("log-out")
             );
         }
         for message in self.flash.take()? {
-            let _ = write!(html, "<p class=\"flash {}\">{}</p>", message.level, escaped(&message.text));
+            let _ = write!(html, "<p class=\"flash {}\">{}</p>", message.level, escape_html(&message.text));
         }
         html.push_str(&content);
         // The locale says in which language this is, and what that depends on.
@@ -67,12 +68,12 @@ impl Page {
     }
 
     fn text(&self, key: &str) -> String {
-        escaped(&self.locale.t(key, ()))
+        escape_html(&self.locale.t(key, ()))
     }
 
     fn error(&self, wrong: Option<Wrong>) -> String {
         wrong.map_or_else(String::new, |(key, max)| {
-            format!("<span class=error>{}</span>", escaped(&self.locale.t(key, [("max", max)])))
+            format!("<span class=error>{}</span>", escape_html(&self.locale.t(key, [("max", max)])))
         })
     }
 
@@ -85,7 +86,7 @@ impl Page {
              <label>{3} <input name=password type=password></label><button>{0}</button></form>",
             self.text("log-in"),
             self.text("name"),
-            escaped(name),
+            escape_html(name),
             self.text("password")
         ))
     }
@@ -98,7 +99,7 @@ impl Page {
     ) -> Result<Response, SessionError> {
         let mut html = format!("<h1>{}</h1><ul id=notes>", self.text("notes"));
         for note in notes {
-            let _ = write!(html, "<li><b>{}</b> {}</li>", escaped(&note.title), escaped(&note.text));
+            let _ = write!(html, "<li><b>{}</b> {}</li>", escape_html(&note.title), escape_html(&note.text));
         }
         let _ = write!(
             html,
@@ -108,10 +109,10 @@ impl Page {
              <form id=photo method=post action=/photo enctype=multipart/form-data>\
              <label>{} <input name=photo type=file></label><button>{}</button></form>",
             self.text("title"),
-            escaped(&typed.title),
+            escape_html(&typed.title),
             self.error(errors.title),
             self.text("text"),
-            escaped(&typed.text),
+            escape_html(&typed.text),
             self.error(errors.text),
             self.text("save"),
             self.text("photo"),
@@ -119,20 +120,4 @@ impl Page {
         );
         self.show(html)
     }
-}
-
-/// Text for HTML, in elements and in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

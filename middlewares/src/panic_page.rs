@@ -19,6 +19,7 @@
 //! # });
 //! ```
 
+use corelane_http::response::escape_html;
 use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -99,21 +100,6 @@ fn message(payload: &dyn Any) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "(no text)".to_owned())
 }
 
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 fn page(asked: &str, seen: &Seen) -> Response {
     let mut html = String::from(
         "<!doctype html><meta charset=utf-8><title>Panic</title><style>body{font:16px sans-serif;margin:2em}\
@@ -125,10 +111,10 @@ fn page(asked: &str, seen: &Seen) -> Response {
         "<h1>A handler panicked</h1><p><code>{}</code></p><pre>{}</pre><p>at <code>{}</code></p>\
          <details open><summary>Backtrace</summary><pre>{}</pre></details>\
          <p>This page is shown in debug mode only.</p>",
-        escaped(asked),
-        escaped(message),
-        escaped(place),
-        escaped(backtrace),
+        escape_html(asked),
+        escape_html(message),
+        escape_html(place),
+        escape_html(backtrace),
     );
     (StatusCode::INTERNAL_SERVER_ERROR, [("cache-control", "no-store")], Html(html)).into_response()
 }

@@ -4,6 +4,7 @@ use corelane_runtime::buf::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::request::Request;
+use crate::respond::escape_html;
 use crate::response::Response;
 
 impl Request {
@@ -52,28 +53,15 @@ fn show(response: &mut Response) {
 
 fn page(status: u16, title: &str, detail: &str) -> String {
     let mut page = format!("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{status} ");
-    escape(&mut page, title);
+    page.push_str(&escape_html(title));
     page.push_str("</title>\n<h1>");
-    escape(&mut page, title);
+    page.push_str(&escape_html(title));
     page.push_str("</h1>\n");
     if !detail.is_empty() {
         page.push_str("<p>");
-        escape(&mut page, detail);
+        page.push_str(&escape_html(detail));
         page.push_str("</p>\n");
     }
     page.push_str("</html>\n");
     page
-}
-
-fn escape(page: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '&' => page.push_str("&amp;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            c => page.push(c),
-        }
-    }
 }

@@ -10,6 +10,7 @@ use corelane_runtime::fs::File;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{AtFlags, Dir, FileType, StatxFlags};
 
+use crate::respond::escape_html;
 use crate::respond::{CacheControl, Html, IntoResponse};
 use crate::response::Response;
 
@@ -74,7 +75,7 @@ fn read(folder: &File, hidden: bool) -> io::Result<(Vec<Entry>, bool)> {
 }
 
 fn page(title: &str, is_root: bool, entries: &[Entry], is_cut: bool) -> String {
-    let title = escaped(title);
+    let title = escape_html(title);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<style>body{{font-family:system-ui,sans-serif;margin:2rem}}\
@@ -88,7 +89,7 @@ fn page(title: &str, is_root: bool, entries: &[Entry], is_cut: bool) -> String {
         let slash = if entry.is_folder { "/" } else { "" };
         // "./" in front, as a name with a colon would be taken for a scheme.
         let href = utf8_percent_encode(&entry.name, NON_ALPHANUMERIC);
-        let name = escaped(&entry.name);
+        let name = escape_html(&entry.name);
         let len = if entry.is_folder { String::new() } else { entry.len.to_string() };
         let seconds = entry.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let date = imf_fixdate(seconds);
@@ -106,22 +107,6 @@ fn page(title: &str, is_root: bool, entries: &[Entry], is_cut: bool) -> String {
     }
     page.push_str("</body></html>\n");
     page
-}
-
-/// Text as it may stand in HTML, attributes in double quotes included.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

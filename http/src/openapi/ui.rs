@@ -7,6 +7,7 @@ use super::docs::hidden;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::request::Request;
+use crate::respond::escape_html;
 use crate::response::{IntoResponse, Response};
 use crate::router::get;
 
@@ -43,9 +44,9 @@ pub(super) fn serve(app: App, path: &str, json: &str, title: &str) -> App {
 /// Addresses are relative to the page, so that a proxy may put all of it below a prefix.
 fn page(path: &str, json: &str, title: &str) -> String {
     let depth = path.matches('/').count().saturating_sub(1);
-    let document = format!("{}{}", "../".repeat(depth), escaped(json.trim_start_matches('/')));
-    let files = format!("{}/{VERSION}", escaped(path.rsplit('/').next().unwrap_or_default()));
-    let title = escaped(title);
+    let document = format!("{}{}", "../".repeat(depth), escape_html(json.trim_start_matches('/')));
+    let files = format!("{}/{VERSION}", escape_html(path.rsplit('/').next().unwrap_or_default()));
+    let title = escape_html(title);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
@@ -54,10 +55,6 @@ fn page(path: &str, json: &str, title: &str) -> String {
          <a href=\"{document}\">{document}</a>.</noscript>\n<script src=\"{files}/ui.js\"></script>\n\
          <script src=\"{files}/start.js\" data-document=\"{document}\"></script>\n</body>\n</html>\n"
     )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn page_response(page: Bytes) -> Response {

@@ -31,6 +31,7 @@
 
 mod cache_control;
 mod disposition;
+mod escape;
 mod json;
 mod parts;
 mod redirect;
@@ -49,6 +50,7 @@ use crate::response::Response;
 
 pub use cache_control::CacheControl;
 pub use disposition::Disposition;
+pub use escape::escape_html;
 pub use parts::ResponsePart;
 pub use redirect::{Created, NoContent, NotLocal, Redirect};
 

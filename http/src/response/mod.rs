@@ -30,6 +30,7 @@ pub use upgrade::Upgraded;
 pub use crate::body::Body;
 pub use crate::respond::{
     CacheControl, Created, Disposition, Html, IntoResponse, NoContent, NotLocal, Redirect, ResponsePart,
+    escape_html,
 };
 
 pub(crate) use upgrade::OnUpgrade;
