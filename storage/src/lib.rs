@@ -26,5 +26,7 @@
 
 pub mod backoff;
 pub mod circuit;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;

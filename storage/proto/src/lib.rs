@@ -23,5 +23,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+#[cfg(feature = "postgres")]
+pub mod pg;
 #[cfg(feature = "redis")]
 pub mod resp;

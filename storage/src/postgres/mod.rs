@@ -1,0 +1,1 @@
+//! A PostgreSQL client that belongs to a core.
