@@ -1,6 +1,8 @@
 //! What the tests share: servers of their own on free ports.
 
 pub(crate) mod liar;
+#[cfg(feature = "postgres")]
+pub(crate) mod pg_server;
 pub(crate) mod redis_server;
 
 use std::future::Future;

@@ -1,0 +1,3 @@
+//! The PostgreSQL client against PostgreSQL 15.
+
+mod server;
