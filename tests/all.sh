@@ -55,14 +55,28 @@ step "clippy"
 cargo clippy -q --workspace --all-features --all-targets -- -D warnings
 step "tests"
 cargo test --workspace --all-features --all-targets --no-fail-fast
-for driver in uring epoll; do
-  step "the server again, on $driver"
-  CORELANE_TEST_DRIVER=$driver cargo test -q --workspace --all-features --test it server
-done
-for option in messages busy-poll submission-poll zero-copy; do
-  step "the runtime again, with the ring's $option"
-  CORELANE_TEST_RING=$option cargo test -q -p corelane-runtime --test it
-done
+step "again: the server on the other drivers, the runtime with each option of the ring"
+# All of it is built by now and mostly waits, so two run at a time. The tests are started without cargo, which would build
+# them once more for one crate's choice of features.
+built=$root/target/tests.json
+mkdir -p "${built%/*}"
+cargo test -q --workspace --all-features --test it --no-run --message-format=json >"$built"
+again() {
+  local log program folder=$1; log=$(mktemp)
+  program=$(sed -n 's|.*"src_path":"'"$root/$folder"'/tests/it/main.rs".*"executable":"\([^"]*\)".*|\1|p' "$built")
+  [ -x "$program" ] || { printf 'cargo does not say where the tests of %s are\n' "$folder"; return 1; }
+  if (cd "$folder" && env "$2" "$program" ${3:-} >"$log" 2>&1); then
+    printf '%s, %s: %s\n' "$folder" "$2" "$(grep '^test result' "$log")"
+  else
+    printf '%s, %s: failed\n' "$folder" "$2"; cat "$log"; return 1
+  fi
+}
+export -f again
+export built root
+printf '%s\n' "http CORELANE_TEST_DRIVER=uring server" "http CORELANE_TEST_DRIVER=epoll server" \
+  "runtime CORELANE_TEST_RING=messages" "runtime CORELANE_TEST_RING=zero-copy" \
+  "runtime CORELANE_TEST_RING=busy-poll" "runtime CORELANE_TEST_RING=submission-poll" \
+  | xargs -P 2 -I{} bash -c 'again {} || exit 255'
 step "doctests"
 cargo test --workspace --all-features --doc
 [ "$quick" = --quick ] && { step "quick: done"; exit 0; }
@@ -88,7 +102,8 @@ else
   printf 'advisories: no ../shared/advisory-db here; run cargo audit where the network allows it\n'
 fi
 step "fuzz smoke"
-for run in $(git ls-files '*/fuzz/run'); do "$run" "${FUZZ_SECONDS:-30}"; done
+bash tests/fuzz.sh "${FUZZ_SECONDS:-20}"
 step "bench smoke"
-cargo run -q --release -p corelane-benches -- smoke
+# It judges no figure, so it need not wait for whole-program optimisation.
+CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo run -q --release -p corelane-benches -- smoke
 step "done"
