@@ -30,3 +30,6 @@ pub mod circuit;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod secret;
+
+pub use self::secret::Secret;

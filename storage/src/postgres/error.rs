@@ -236,6 +236,12 @@ impl PgError {
     }
 }
 
+impl From<super::ConfigError> for PgError {
+    fn from(error: super::ConfigError) -> PgError {
+        PgError::new(Kind::Settings(error.to_string()))
+    }
+}
+
 impl From<DbError> for PgError {
     fn from(error: DbError) -> PgError {
         PgError::new(Kind::Server(Arc::new(error)))

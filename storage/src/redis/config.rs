@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::proto::Limits;
+pub use crate::secret::Secret;
 
 /// One server's address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,27 +45,6 @@ pub enum Topology {
         /// The name the sentinels have for it.
         service: String,
     },
-}
-
-/// A password. It is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a password.
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    pub(super) fn danger_reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// Which version of the protocol to speak.
