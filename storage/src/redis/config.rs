@@ -107,6 +107,13 @@ pub struct Config {
     pub waiting_max: usize,
     /// Connections of their own for blocking commands and watched transactions, per core. Default 16.
     pub exclusive_max: usize,
+    /// Channels and patterns that one [subscriber](super::Redis::subscriber) may have. Default 100,000. Further ones are
+    /// refused.
+    pub topics_max: usize,
+    /// Messages of a subscriber that nobody has taken yet. Default 10,000. Then the oldest go, which is told.
+    pub messages_max: usize,
+    /// Bytes of those messages. Default 16 MiB; one message alone may be larger. Then the oldest go, which is told.
+    pub messages_bytes_max: usize,
     /// Bounds of one reply.
     pub reply_limits: Limits,
 }
@@ -131,6 +138,9 @@ impl Config {
             queued_bytes_max: 4 * 1024 * 1024,
             waiting_max: 10_000,
             exclusive_max: 16,
+            topics_max: 100_000,
+            messages_max: 10_000,
+            messages_bytes_max: 16 * 1024 * 1024,
             reply_limits: Limits::default(),
         }
     }

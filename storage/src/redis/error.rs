@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Unavailable(Cause),
     /// Too many commands wait already.
     Overloaded { waiting_max: usize },
+    /// A subscriber would have too many channels and patterns.
+    Topics { topics_max: usize },
     /// `EXEC` answered null: a watched key has changed.
     Conflict,
     /// The client was closed.
@@ -120,9 +122,10 @@ impl RedisError {
         )
     }
 
-    /// True if so many commands waited that this one was not taken.
+    /// True if this one was not taken because of a bound of the client: so many commands waited, or a subscriber would
+    /// have had so many channels.
     pub fn is_overloaded(&self) -> bool {
-        matches!(self.kind, Kind::Overloaded { .. })
+        matches!(self.kind, Kind::Overloaded { .. } | Kind::Topics { .. })
     }
 
     /// True if the connection ended while the command waited for its reply.
@@ -194,6 +197,12 @@ impl fmt::Display for RedisError {
             Kind::Unavailable(_) => f.write_str("redis is not available"),
             Kind::Overloaded { waiting_max } => {
                 write!(f, "{waiting_max} commands wait for redis already, which is waiting_max")
+            }
+            Kind::Topics { topics_max } => {
+                write!(
+                    f,
+                    "the subscriber would have more than topics_max, {topics_max} channels and patterns"
+                )
             }
             Kind::Conflict => f.write_str("a watched key has changed: the transaction was not executed"),
             Kind::Closed => f.write_str("the redis client was closed"),

@@ -9,26 +9,14 @@ use std::time::{Duration, Instant};
 
 use corelane_runtime::buf::Lease;
 use corelane_runtime::net::{RecvHalf, SendHalf};
-use corelane_runtime::{spawn, time};
+use corelane_runtime::{spawn, time, yield_now};
 
 use super::error::{Cause, RedisError};
 use super::exclusive::{Exclusive, Target};
+use super::keep::{Kept, keep};
 use super::mux::{Depth, Mux, Request, SlotId};
 use super::proto::{Decoder, Reply, Value};
 use super::stats::Stats;
-use crate::backoff::Backoff;
-use crate::circuit::Circuit;
-
-/// Shortest time between two tries while somebody waits and the server's process is not there. A refused connection
-/// costs neither side anything, so the full backoff would only make the return slower.
-const PROBE: Duration = Duration::from_millis(100);
-
-/// A connection that ends sooner counts as a failed try: a server that accepts and closes at once must not be
-/// reconnected to in a loop.
-const SETTLED: Duration = Duration::from_secs(1);
-
-/// Failed tries in a row before callers fail at once. The first already: a connection was lost and another refused.
-const FAILURES_MAX: u32 = 1;
 
 /// The handle on a node. Its last clone ends the connection.
 #[derive(Clone)]
@@ -58,7 +46,7 @@ impl Node {
     pub(super) fn start(target: Target, ready: Option<Exclusive>) -> Node {
         let mux = Mux::new(Rc::clone(&target.config), time::now());
         let shared = Rc::new(Shared { mux: RefCell::new(mux), target, spare_wakes: Cell::default() });
-        drop(spawn(supervise(Rc::clone(&shared), ready)));
+        drop(spawn(keep(Rc::clone(&shared), ready)));
         drop(spawn(keep_time(Rc::clone(&shared))));
         let alive = Rc::new(Alive(Rc::clone(&shared)));
         Node { shared, _alive: alive }
@@ -127,67 +115,35 @@ impl Shared {
     }
 }
 
-/// Keeps a connection for as long as the client lives.
-async fn supervise(shared: Rc<Shared>, mut ready: Option<Exclusive>) {
-    let mut backoff = Backoff::default();
-    let mut circuit = Circuit::new(FAILURES_MAX);
-    while !shared.with(|mux| mux.is_closed()) {
-        let opened = match ready.take() {
-            Some(connection) => Ok(connection),
-            None => shared.target.open().await,
-        };
-        let cause = match opened {
-            Ok(connection) => {
-                circuit.success();
-                let began = Instant::now();
-                let cause = run(&shared, connection).await;
-                let cause = shared.with(|mux| mux.on_lost(cause));
-                if shared.with(|mux| mux.is_closed()) {
-                    return;
-                }
-                tracing::warn!(endpoint = %shared.target.endpoint, cause = %cause, "the connection to redis ended");
-                if began.elapsed() >= SETTLED {
-                    backoff.reset();
-                    continue;
-                }
-                // Callers are not kept waiting for the pause.
-                circuit.failure();
-                cause
-            }
-            Err(cause) => {
-                shared.with(|mux| mux.stats.connect_failures += 1);
-                circuit.failure();
-                if circuit.failures() == 1 {
-                    tracing::warn!(endpoint = %shared.target.endpoint, cause = %cause, "redis cannot be reached");
-                }
-                cause
-            }
-        };
-        if circuit.is_open() {
-            shared.with(|mux| mux.on_away(&cause));
-        }
-        let now = Instant::now();
-        let sooner = cause.is_absent().then(|| now + PROBE / 2 + backoff.jitter(PROBE / 2));
-        pause(&shared, now + backoff.next_wait(), sooner).await;
+impl Kept for Shared {
+    fn target(&self) -> &Target {
+        &self.target
     }
-}
 
-/// Waits until `until`, or until `sooner` if somebody asks for the server.
-async fn pause(shared: &Shared, until: Instant, sooner: Option<Instant>) {
-    let mut sleep = time::sleep_until(until);
-    poll_fn(|cx| {
-        let (closed, demand) = shared.with(|mux| (mux.is_closed(), mux.poll_demand(cx)));
-        if closed {
-            return Poll::Ready(());
-        }
-        if let Some(sooner) = sooner.filter(|_| demand)
-            && sooner < sleep.deadline()
-        {
-            sleep.reset(sooner);
-        }
-        Pin::new(&mut sleep).poll(cx)
-    })
-    .await;
+    fn is_closed(&self) -> bool {
+        self.mux.borrow().is_closed()
+    }
+
+    fn poll_wanted(&self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn poll_demand(&self, cx: &mut Context<'_>) -> bool {
+        self.mux.borrow_mut().poll_demand(cx)
+    }
+
+    async fn run(self: Rc<Self>, connection: Exclusive) -> Cause {
+        let cause = run(&self, connection).await;
+        self.with(|mux| mux.on_lost(cause))
+    }
+
+    fn on_connect_failed(&self) {
+        self.with(|mux| mux.stats.connect_failures += 1);
+    }
+
+    fn on_away(&self, cause: &Cause) {
+        self.with(|mux| mux.on_away(cause));
+    }
 }
 
 /// Runs one connection to its end; gives the cause.
@@ -221,21 +177,32 @@ async fn read(
         if lease.is_empty() {
             return Err(Cause::Eof);
         }
-        shared.with(|mux| {
-            let now = time::now();
-            mux.stats.bytes_in += lease.len() as u64;
-            let mut input = &lease[..];
-            while let Some(reply) = decoder.decode(&mut input).map_err(Cause::Protocol)? {
-                match reply {
-                    Reply::Value(value) => mux.on_reply(value, now)?,
-                    // Nothing was subscribed to on this connection.
-                    Reply::Push(_) => mux.stats.pushes += 1,
-                }
-            }
-            mux.on_received(now);
-            Ok(())
-        })?;
+        let mut input = &lease[..];
+        shared.with(|mux| mux.stats.bytes_in += input.len() as u64);
+        while !shared.with(|mux| tell(mux, &mut decoder, &mut input))? {
+            // Callers told so far issue their next commands and the writer sends them, so that the server works meanwhile.
+            yield_now().await;
+        }
     }
+}
+
+/// Tells the replies in `input`, or so many that the rest is worth another turn; true if that was all.
+fn tell(mux: &mut Mux, decoder: &mut Decoder, input: &mut &[u8]) -> Result<bool, Cause> {
+    let now = time::now();
+    let mut share = mux.share();
+    while share > 0 {
+        match decoder.decode(input).map_err(Cause::Protocol)? {
+            Some(Reply::Value(value)) => {
+                mux.on_reply(value, now)?;
+                share -= 1;
+            }
+            // Nothing was subscribed to on this connection.
+            Some(Reply::Push(_)) => mux.stats.pushes += 1,
+            None => break,
+        }
+    }
+    mux.on_received(now);
+    Ok(input.is_empty())
 }
 
 /// Sends what callers have issued, once a turn, until the connection ends.

@@ -17,6 +17,7 @@ mod hashes;
 mod hyperloglog;
 mod keys;
 mod lists;
+mod publish;
 mod scan;
 mod scripts;
 mod sets;

@@ -30,6 +30,9 @@ use super::error::{Cause, Kind, RedisError};
 use super::proto::{Command, Value};
 use super::stats::Stats;
 
+/// Fewest replies that are told as a half: a second send costs about as much as telling these.
+const SHARE_MIN: usize = 16;
+
 /// What one call sends.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
@@ -336,7 +339,16 @@ impl Mux {
         Ok(())
     }
 
-    /// Something was received and all replies in it were told.
+    /// Replies to tell before those who got one have a turn.
+    ///
+    /// When all replies that are owed come at once, the server has nothing to do: told all at once, client and server would
+    /// take turns for ever. Told by halves, the server works on the first while we tell the second; from then on
+    /// the replies come by halves, and nothing is divided any more.
+    pub(super) fn share(&self) -> usize {
+        if self.in_flight < 2 * SHARE_MIN { usize::MAX } else { self.in_flight.div_ceil(2) }
+    }
+
+    /// Something was received and replies in it were told.
     pub(super) fn on_received(&mut self, now: Instant) {
         self.progress = now;
         if !self.queue.is_empty() {

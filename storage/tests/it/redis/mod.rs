@@ -4,5 +4,6 @@ mod drops;
 mod families;
 mod faults;
 mod hostile;
+mod pubsub;
 mod tls;
 mod transactions;
