@@ -1,5 +1,6 @@
 //! What can go wrong with a statement.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -62,6 +63,16 @@ pub(super) enum Cause {
     Ended(Arc<DbError>),
     /// The server refused the startup.
     Refused(Arc<DbError>),
+    /// Connecting took longer than this.
+    ConnectTimeout(Duration),
+    /// We do not do what the server asks for, or it has not proved what it should.
+    Auth(Cow<'static, str>),
+    /// The session is not of the kind that is asked for.
+    Session(&'static str),
+    /// What listens there is no PostgreSQL.
+    NotPostgres(&'static str),
+    /// Several hosts were tried: what each has said.
+    Hosts(Arc<[(String, Cause)]>),
     /// A statement was over its deadline, was cancelled, and did not end within this.
     CancelUnanswered(Duration),
     /// Whoever used it for themselves has gone in the midst of something.
@@ -97,6 +108,32 @@ impl Cause {
         Cause::Io(Arc::new(error))
     }
 
+    /// What the hosts that were tried have said.
+    pub(super) fn hosts(mut causes: Vec<(String, Cause)>) -> Cause {
+        match causes.len() {
+            // Whoever configured one host knows it.
+            1 => causes.remove(0).1,
+            _ => Cause::Hosts(causes.into()),
+        }
+    }
+
+    /// The last one's, of several hosts.
+    fn last(&self) -> &Cause {
+        match self {
+            Cause::Hosts(causes) => causes.last().map_or(self, |(_, cause)| cause),
+            _ => self,
+        }
+    }
+
+    /// True if it is about us, whichever host is asked: the user, the password, the database.
+    pub(super) fn refuses_us(&self) -> bool {
+        match self {
+            Cause::Auth(_) => true,
+            Cause::Refused(error) => error.code().starts_with("28") || error.code() == "3D000",
+            _ => false,
+        }
+    }
+
     /// True if the server's process is not there, or not ready for anybody: the try cost neither side anything.
     pub(super) fn is_absent(&self) -> bool {
         match self {
@@ -114,6 +151,7 @@ impl Cause {
             Cause::Eof => true,
             // Starting up, shutting down, ended by a crash of another process.
             Cause::Refused(error) | Cause::Ended(error) => error.code().starts_with("57P"),
+            Cause::Hosts(causes) => causes.iter().all(|(_, cause)| cause.is_absent()),
             _ => false,
         }
     }
@@ -130,7 +168,7 @@ impl PgError {
 
     fn cause(&self) -> Option<&Cause> {
         match &self.kind {
-            Kind::Lost { cause, .. } | Kind::Unavailable(cause) => Some(cause),
+            Kind::Lost { cause, .. } | Kind::Unavailable(cause) => Some(cause.last()),
             _ => None,
         }
     }
@@ -190,12 +228,12 @@ impl PgError {
 
     /// True if what the server sent is not its protocol, or beyond a limit of it.
     pub fn is_protocol(&self) -> bool {
-        matches!(self.cause(), Some(Cause::Protocol(_) | Cause::Unexpected(_)))
+        matches!(self.cause(), Some(Cause::Protocol(_) | Cause::Unexpected(_) | Cause::NotPostgres(_)))
     }
 
-    /// True if the server refused the user or the password.
+    /// True if the server refused the user or the password, or if we do not prove ourselves in the way it asks for.
     pub fn is_auth(&self) -> bool {
-        self.has_class("28")
+        self.has_class("28") || matches!(self.cause(), Some(Cause::Auth(_)))
     }
 
     /// True if a transaction could not be put in order with others and is worth repeating from its start (40001).
@@ -317,6 +355,14 @@ impl fmt::Display for Cause {
             Cause::Unexpected(what) => write!(f, "the server sent what does not belong there: {what}"),
             Cause::Ended(error) => write!(f, "the server ended the connection: {error}"),
             Cause::Refused(error) => write!(f, "the server refused the connection: {error}"),
+            Cause::ConnectTimeout(time) => write!(f, "no connection within {} ms", time.as_millis()),
+            Cause::Auth(why) => f.write_str(why),
+            Cause::Session(what) => write!(f, "target_session_attrs asks for another session: {what}"),
+            Cause::NotPostgres(what) => write!(f, "this is no PostgreSQL server: {what}"),
+            Cause::Hosts(causes) => {
+                f.write_str("no host would do")?;
+                causes.iter().try_for_each(|(host, cause)| write!(f, "; {host}: {cause}"))
+            }
             Cause::CancelUnanswered(time) => {
                 write!(
                     f,
@@ -336,6 +382,7 @@ impl Error for Cause {
             Cause::Io(error) => Some(&**error),
             Cause::Protocol(error) => Some(error),
             Cause::Refused(error) | Cause::Ended(error) => Some(&**error),
+            Cause::Hosts(causes) => causes.last().map(|(_, cause)| cause as &(dyn Error + 'static)),
             _ => None,
         }
     }

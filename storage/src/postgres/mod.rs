@@ -1,6 +1,7 @@
 //! A PostgreSQL client that belongs to a core.
 
 mod config;
+mod connect;
 mod db_error;
 mod error;
 

@@ -258,3 +258,37 @@ fn the_files_in_the_home_folder_are_read() {
     let config = Config::parse_in("sslmode=disable", &environment).unwrap();
     assert_eq!((config.ssl_roots, config.ssl_identity), (Roots::System, None), "not needed, so not read");
 }
+
+#[test]
+fn any_text_is_a_configuration_or_an_error() {
+    let seeds = [
+        "postgres://a%40b:p%2Fw@[::1]:5432,h:1/d%20b?sslmode=require&options=-c%20jit%3Doff#",
+        "host = 'a,b' port=1,2 user='a \\'q\\' \\\\' password=x\\ y connect_timeout=3",
+    ];
+    let letters: Vec<char> = "%@:/?#[]=&,'\\ \0\u{fc}0af-!".chars().collect();
+    let mut seed = 7u64;
+    let mut below = move |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % n
+    };
+    let mut read = 0;
+    for round in 0..20_000 {
+        let mut text: Vec<char> = seeds[round % 2].chars().collect();
+        for _ in 0..below(4) {
+            let at = below(text.len());
+            match below(3) {
+                0 => text[at] = letters[below(letters.len())],
+                1 => drop(text.remove(at)),
+                _ => text.insert(at, letters[below(letters.len())]),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(config) = Config::parse_in(&text, &bare()) {
+            assert!(!config.hosts.is_empty(), "{text}");
+            let texts = [&config.user, &config.database];
+            assert!(texts.iter().all(|text| !text.contains('\0') && !text.is_empty()), "{text:?}");
+            read += 1;
+        }
+    }
+    assert!(read > 1000, "{read} were read: the rest is not all there is to test");
+}
