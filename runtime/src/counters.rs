@@ -70,6 +70,12 @@ pub(crate) struct Counters {
     pub(crate) leases_out: Counter,
     /// Buffers lent to the kernel now.
     pub(crate) lent: Counter,
+    /// Odd in a turn, even between two; grows with each poll.
+    pub(crate) poll_sequence: Counter,
+    /// Sends that sockets have done.
+    pub(crate) sends: Counter,
+    /// Turns that came later than their first timer wanted.
+    pub(crate) late_turns: Counter,
     /// Accepts that met a full descriptor table or no memory, and backed off.
     pub(crate) accept_backoffs: Counter,
 }

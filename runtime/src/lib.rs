@@ -47,6 +47,7 @@ mod launch;
 pub(crate) mod mailbox;
 pub mod mesh;
 pub mod net;
+pub mod observe;
 pub mod shutdown;
 pub mod signal;
 pub mod stats;

@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use crate::counters::Counters;
 use crate::driver::Bell;
 use crate::launch::CoreId;
+use crate::observe::RouteCounters;
 use crate::sync::doorbell::Doorbell;
 
 /// Something another thread wants done on a core.
@@ -32,6 +33,8 @@ pub(crate) struct CoreShared {
     pub(crate) count: usize,
     /// Written by the core only.
     pub(crate) counters: CachePadded<Counters>,
+    /// Requests by route; written by the core only.
+    pub(crate) routes: RouteCounters,
     /// Bounded by what fills it: each task is in here at most once, each mesh caller has a limit.
     mail: SegQueue<Mail>,
     /// Says to whoever leaves something whether the driver must be woken.
@@ -48,6 +51,7 @@ impl CoreShared {
             id,
             count,
             counters: CachePadded::new(Counters::default()),
+            routes: RouteCounters::default(),
             mail: SegQueue::new(),
             doorbell: CachePadded::new(Doorbell::new()),
             closed: AtomicBool::new(false),

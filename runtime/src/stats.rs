@@ -83,6 +83,10 @@ pub struct CoreStats {
     pub bytes_in: u64,
     /// Bytes sent to sockets.
     pub bytes_out: u64,
+    /// Sends that sockets have done: each is one operation of the kernel.
+    pub sends: u64,
+    /// Turns that began more than 5 ms after a timer was due: the core was busy, or had no CPU.
+    pub late_turns: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Time spent in turns, in nanoseconds: tasks, timers and mail, not the kernel's part of I/O and not
@@ -151,6 +155,8 @@ impl CoreStats {
             requests: counters.requests.value(),
             bytes_in: counters.bytes_in.value(),
             bytes_out: counters.bytes_out.value(),
+            sends: counters.sends.value(),
+            late_turns: counters.late_turns.value(),
             turns: counters.turns.value(),
             user_ns: counters.user_ns.value(),
             polls: counters.polls.value(),
@@ -182,12 +188,14 @@ impl CoreStats {
         use MetricKind::{Counter, Gauge};
         /// Nanoseconds in a second, the other way round.
         const NANO: f64 = 1e-9;
-        let rows: [(&'static str, &'static str, MetricKind, u64, f64); 18] = [
+        let rows: [(&'static str, &'static str, MetricKind, u64, f64); 20] = [
             ("accepts_total", "Connections accepted.", Counter, self.accepts, 1.0),
             ("accept_backoffs_total", "Accepts that backed off.", Counter, self.accept_backoffs, 1.0),
             ("requests_total", "Requests served.", Counter, self.requests, 1.0),
             ("received_bytes_total", "Bytes received from sockets.", Counter, self.bytes_in, 1.0),
             ("sent_bytes_total", "Bytes sent to sockets.", Counter, self.bytes_out, 1.0),
+            ("sends_total", "Sends that sockets have done.", Counter, self.sends, 1.0),
+            ("late_turns_total", "Turns that began over 5 ms late.", Counter, self.late_turns, 1.0),
             ("turns_total", "Turns of the event loop.", Counter, self.turns, 1.0),
             ("user_seconds_total", "Time spent in turns.", Counter, self.user_ns, NANO),
             ("polls_total", "Polls of tasks.", Counter, self.polls, 1.0),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use corelane_runtime::buf::LocalBoxFuture;
+use corelane_runtime::observe;
 
 use super::hooks::{Hook, HookError};
 use super::{Before, Plan, page};
@@ -48,13 +49,20 @@ impl AppService {
         {
             return answer;
         }
-        self.inner.routes.route(&mut request).endpoint().call(request)
+        self.run(request)
     }
 
     /// The same without a look at whether the client wants a page.
     fn route(&self, mut request: Request) -> LocalBoxFuture<'static, Response> {
-        self.before(&mut request)
-            .unwrap_or_else(|| self.inner.routes.route(&mut request).endpoint().call(request))
+        self.before(&mut request).unwrap_or_else(|| self.run(request))
+    }
+
+    /// Routes the request and calls what it was routed to, which is what the task works for from here on.
+    #[inline]
+    fn run(&self, mut request: Request) -> LocalBoxFuture<'static, Response> {
+        let route = self.inner.routes.route(&mut request);
+        observe::enter_route(route.observed());
+        route.endpoint().call(request)
     }
 
     /// The answer of the first hook that gives one.

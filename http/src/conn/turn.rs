@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use corelane_http_proto::conn::{BodyPlan, ConnError, Next, Step};
 use corelane_http_proto::head::BodyFraming;
 use corelane_runtime::buf::{Chunk, LocalBox, LocalBoxFuture};
-use corelane_runtime::stats;
+use corelane_runtime::{observe, stats};
 
 use super::answer::Answered;
 use super::output::GATHERED_BYTES_MAX;
@@ -50,6 +50,8 @@ impl Conn {
     /// Works through the input until something has to be waited for.
     pub(super) fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Gone> {
         self.shared.refresh_date();
+        // Until the next request is routed the connection works for none.
+        observe::set_route(observe::Route::NONE);
         let mut requests = 0;
         let turn = self.requests(cx, &mut requests);
         stats::count_requests(requests);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use corelane_runtime::observe;
 use http::Method;
 
 use super::Route;
@@ -71,8 +72,9 @@ impl Registry {
 }
 
 fn without_template(endpoint: Rc<dyn Endpoint>, names: Rc<[Box<str>]>, states: &Rc<States>) -> Rc<Route> {
-    let states = Rc::clone(states);
-    Rc::new(Route { template: None, names, body_limit: None, metas: Rc::default(), states, endpoint })
+    let (states, metas) = (Rc::clone(states), Rc::default());
+    let observed = observe::Route::named("(no route)");
+    Rc::new(Route { template: None, names, body_limit: None, metas, states, observed, endpoint })
 }
 
 fn check_fallbacks(scopes: &[Scope], states: &States) {
@@ -125,13 +127,14 @@ fn table(entries: Vec<Entry>, scopes: &[Scope], states: &Rc<States>) -> Table {
     // Answers of the router itself stand where the first handler of the path stands.
     let own = outwards(scopes, first.scope).find_map(|scope| scope.not_allowed.as_ref());
     let rest = MethodNotAllowed::new(allow, own.map(|fallback| Rc::clone(&fallback.endpoint)));
-    let mut table = Table::new(route(first, Rc::new(rest), None, scopes, states));
+    let mut table = Table::new(route(first, None, Rc::new(rest), None, scopes, states));
     for mut entry in entries {
         let handlers = std::mem::take(&mut entry.handlers);
         let set = table.set(&entry.guards);
         for handler in handlers {
             let endpoint = wrap(handler.endpoint, &entry.layers);
-            set.insert(handler.method, route(&entry, endpoint, entry.body_limit, scopes, states));
+            let route = route(&entry, handler.method.as_ref(), endpoint, entry.body_limit, scopes, states);
+            set.insert(handler.method, route);
         }
     }
     table
@@ -139,6 +142,7 @@ fn table(entries: Vec<Entry>, scopes: &[Scope], states: &Rc<States>) -> Table {
 
 fn route(
     entry: &Entry,
+    method: Option<&Method>,
     endpoint: Rc<dyn Endpoint>,
     body_limit: Option<u64>,
     scopes: &[Scope],
@@ -150,6 +154,7 @@ fn route(
         body_limit,
         metas: Rc::clone(&entry.metas),
         states: Rc::clone(states),
+        observed: observe::Route::named(&format!("{} {}", method.map_or("*", Method::as_str), entry.text)),
         endpoint: wrap_in(scopes, entry.scope, endpoint),
     })
 }

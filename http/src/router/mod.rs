@@ -54,6 +54,8 @@ mod tree;
 
 use std::rc::Rc;
 
+use corelane_runtime::observe;
+
 use crate::extract::States;
 use crate::handler::Endpoint;
 
@@ -79,6 +81,8 @@ pub(crate) struct Route {
     body_limit: Option<u64>,
     metas: Rc<Metas>,
     states: Rc<States>,
+    /// What samples, allocations and stalls are filed under.
+    observed: observe::Route,
     endpoint: Rc<dyn Endpoint>,
 }
 
@@ -101,6 +105,10 @@ impl Route {
 
     pub(crate) fn states(&self) -> &States {
         &self.states
+    }
+
+    pub(crate) fn observed(&self) -> observe::Route {
+        self.observed
     }
 
     pub(crate) fn endpoint(&self) -> &dyn Endpoint {

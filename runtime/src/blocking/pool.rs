@@ -132,7 +132,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn stats(&self) -> BlockingStats {
+    pub(crate) fn stats(&self) -> BlockingStats {
         let state = self.shared.lock();
         BlockingStats { threads: state.threads, idle: state.idle, queued: state.queue.len() }
     }

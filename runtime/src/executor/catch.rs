@@ -4,9 +4,11 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Core;
+use crate::observe::{self, Route, Watched};
 
 /// What a panic carried.
 pub(super) type Payload = Box<dyn Any + Send + 'static>;
@@ -18,29 +20,38 @@ pub(super) type Payload = Box<dyn Any + Send + 'static>;
 pub(super) struct Catch<F> {
     /// `None` once the future has ended. Pinned as the wrapper is.
     future: Option<F>,
+    books: Books,
+}
+
+/// What the core keeps about a task.
+struct Books {
     /// Key in the core's table of live tasks, once the first poll has put it there.
     task: Option<usize>,
+    /// What the task works for, while it is not being polled.
+    route: Route,
+    /// What the last poll was observed by, if it was.
+    watched: Option<Arc<Watched>>,
 }
 
 impl<F> Catch<F> {
     pub(super) fn new(future: F) -> Catch<F> {
-        Catch { future: Some(future), task: None }
+        Catch { future: Some(future), books: Books { task: None, route: observe::route(), watched: None } }
     }
 
-    /// The pinned future, and the key beside it.
-    fn project(self: Pin<&mut Self>) -> (Pin<&mut Option<F>>, &mut Option<usize>) {
+    /// The pinned future, and the books beside it.
+    fn project(self: Pin<&mut Self>) -> (Pin<&mut Option<F>>, &mut Books) {
         // SAFETY: `future` is pinned whenever the wrapper is: it is never moved out (only set to
         // `None` in place), the wrapper has no other way to it, its `Drop` does not move it, and
         // `Catch<F>: Unpin` requires `F: Unpin` by the auto trait.
         unsafe {
             let this = self.get_unchecked_mut();
-            (Pin::new_unchecked(&mut this.future), &mut this.task)
+            (Pin::new_unchecked(&mut this.future), &mut this.books)
         }
     }
 
     fn end(self: Pin<&mut Self>) {
-        let (mut future, task) = self.project();
-        let task = task.take();
+        let (mut future, books) = self.project();
+        let task = books.task.take();
         if catch_unwind(AssertUnwindSafe(|| future.set(None))).is_err() {
             count_panic("in a destructor");
         }
@@ -54,13 +65,26 @@ impl<F: Future> Future for Catch<F> {
     type Output = Result<F::Output, Payload>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (future, task) = self.as_mut().project();
-        if task.is_none() {
-            *task = Core::try_with(|core| core.task_began(cx.waker()));
+        let (future, books) = self.as_mut().project();
+        if books.task.is_none() {
+            books.task = Core::try_with(|core| core.task_began(cx.waker()));
         }
+        observe::set_route(books.route);
+        books.watched = Watched::begin(books.watched.take(), cx.waker());
         let Some(future) = future.as_pin_mut() else { unreachable!("polled after completion") };
-        let polled = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
+        let polled = catch_unwind(AssertUnwindSafe(|| match &books.watched {
+            None => future.poll(cx),
+            Some(watched) => future.poll(&mut Context::from_waker(&watched.waker())),
+        }));
+        books.route = observe::route();
+        observe::set_route(Route::NONE);
+        let polled = match polled {
+            Ok(Poll::Pending) => {
+                if let Some(watched) = &books.watched {
+                    watched.pending();
+                }
+                return Poll::Pending;
+            }
             Ok(Poll::Ready(value)) => Ok(value),
             Err(payload) => {
                 count_panic("in a task");

@@ -39,6 +39,10 @@ use crate::time::wheel::{Fired, Wheel};
 /// enough that timers and new completions are looked at every few hundred microseconds.
 const POLLS_PER_TURN: usize = 512;
 
+/// How much later than its first timer wanted a turn may begin before it counts as late: timers have a resolution of a
+/// millisecond, and a busy core takes a few for its turns.
+const LATE_TURN: Duration = Duration::from_millis(5);
+
 thread_local! {
     /// The core this thread is, or null. A raw pointer because it is compared and read on every
     /// wake; it is set for exactly as long as an `Rc<Core>` lives in `Core::enter`.
@@ -79,6 +83,8 @@ pub(crate) struct Core {
     /// A waker of every live task, so that they can be found and dropped when the core stops.
     tasks: RefCell<Slab<Waker>>,
     clock: Cell<Instant>,
+    /// When the first timer wants a turn, as of the end of the last one.
+    due: Cell<Option<Instant>>,
     pub(crate) wheel: RefCell<Wheel>,
     pub(crate) drain_waiters: Waiters,
     phase: Cell<Phase>,
@@ -102,6 +108,7 @@ impl Core {
             yielded: RefCell::new(Vec::new()),
             tasks: RefCell::new(Slab::new()),
             clock: Cell::new(now),
+            due: Cell::new(None),
             wheel: RefCell::new(Wheel::new(now)),
             drain_waiters: Waiters::default(),
             phase: Cell::new(Phase::Running),
@@ -194,6 +201,11 @@ impl Core {
         self.clock.set(begin);
         self.in_turn.set(true);
         self.nudged.set(false);
+        let counters = &self.shared.counters;
+        counters.poll_sequence.add(1);
+        if self.due.take().is_some_and(|due| begin > due + LATE_TURN) {
+            counters.late_turns.add(1);
+        }
         let rung = self.shared.take_rung();
         if rung {
             self.take_mail();
@@ -205,7 +217,7 @@ impl Core {
         let calls_left = mesh.turn_ends();
         self.in_turn.set(false);
 
-        let counters = &self.shared.counters;
+        counters.poll_sequence.add(1);
         counters.turns.add(1);
         counters.leases_out.set(buf::leases_out().saturating_sub(self.driver.standing()));
         counters.calls_pending.set(mesh.calls_pending() as u64);
@@ -225,7 +237,9 @@ impl Core {
         if calls_left || self.shared.is_rung() || !self.ready.borrow().is_empty() {
             return Turn::Again;
         }
-        Turn::Park(self.wheel.borrow().next_deadline())
+        let due = self.wheel.borrow().next_deadline();
+        self.due.set(due);
+        Turn::Park(due)
     }
 
     fn take_mail(&self) {
@@ -265,6 +279,8 @@ impl Core {
         let mut polls = 0;
         while polls < POLLS_PER_TURN {
             let Some(runnable) = self.ready.borrow_mut().pop_front() else { break };
+            // By two, so that it stays odd: see `observe::Probe::poll_under_way`.
+            self.shared.counters.poll_sequence.add(2);
             runnable.run();
             polls += 1;
         }

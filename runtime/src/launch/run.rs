@@ -16,6 +16,7 @@ use crate::driver::{Bell, DriverKind, Findings, Prepared};
 use crate::executor::{Common, Core, JoinError, JoinHandle, spawn, spawn_scoped};
 use crate::mailbox::CoreShared;
 use crate::mesh::{Mesh, connect};
+use crate::observe;
 
 /// Runs a future on one core on the calling thread: for tests, examples and tools. Tasks that are
 /// not finished when the future ends are dropped.
@@ -70,6 +71,7 @@ impl Ready {
         first: impl FnOnce(&Core) -> JoinHandle<T>,
     ) -> io::Result<Result<T, JoinError>> {
         let Ready { prepared, core, .. } = self;
+        let listed = observe::list(Arc::clone(&core.shared), Arc::clone(&common.blocking), prepared.kind());
         core.join(common);
         let outcome = core.enter(|| {
             let mut first = first(&core);
@@ -87,6 +89,7 @@ impl Ready {
             // Last: the tasks dropped just now may have owed answers to other cores.
             core.mesh().leave();
         });
+        drop(listed);
         buf::trim();
         outcome
     }

@@ -266,7 +266,10 @@ impl Stream {
     pub(super) fn end_send(&self, bytes: usize) {
         self.state.send_ended();
         self.state.broken.set(false);
-        Core::try_with(|core| core.shared.counters.bytes_out.add(bytes as u64));
+        Core::try_with(|core| {
+            core.shared.counters.bytes_out.add(bytes as u64);
+            core.shared.counters.sends.add(1);
+        });
     }
 
     /// Ends the sending half after what was sent. The peer sees the end of the stream; over TLS it is told
