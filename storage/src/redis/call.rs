@@ -6,15 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use std::ops::Deref;
+use std::rc::Rc;
+
 use corelane_runtime::buf::LocalBoxFuture;
 use corelane_runtime::time;
 
-use super::Redis;
+use super::cluster::Member;
 use super::error::{Kind, RedisError};
 use super::mux::{Request, SlotId};
 use super::node::Node;
 use super::proto::{Command, FromReply, Value};
 use super::transaction::executed;
+use super::{Redis, Route};
 
 /// A command that is sent when it is first polled, and becomes its reply as a `T`.
 ///
@@ -65,9 +69,29 @@ pub(super) enum Shape {
     Transaction,
 }
 
+/// The node that has the command.
+enum Held<'a> {
+    /// The client's only one.
+    Own(&'a Node),
+    /// One of a cluster, which may leave it meanwhile.
+    Member(Rc<Member>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Node;
+
+    #[inline]
+    fn deref(&self) -> &Node {
+        match self {
+            Held::Own(node) => node,
+            Held::Member(member) => member.node(),
+        }
+    }
+}
+
 /// A slot that is given up when this is dropped before its outcome was taken.
 struct Ticket<'a> {
-    node: &'a Node,
+    node: Held<'a>,
     slot: Option<SlotId>,
     deadline: Instant,
     retried: bool,
@@ -127,6 +151,17 @@ impl<'a, T: FromReply> Call<'a, T> {
         }
     }
 
+    /// A server of a cluster was not the right one, or is not there: what comes then takes more than one step.
+    fn resume(&mut self, member: Rc<Member>, outcome: Result<Value, RedisError>, deadline: Instant) {
+        let (redis, request) = (self.redis, self.request.clone());
+        self.state = State::Boxed(LocalBoxFuture::new(async move {
+            match redis.cluster() {
+                Some(cluster) => cluster.resume(request, member, outcome, deadline).await,
+                None => outcome,
+            }
+        }));
+    }
+
     fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value, RedisError>> {
         loop {
             match &mut self.state {
@@ -136,15 +171,26 @@ impl<'a, T: FromReply> Call<'a, T> {
                     let deadline = now
                         .checked_add(patience)
                         .unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()));
-                    if let Some(boxed) = self.redis.route(&self.request, patience) {
-                        self.state = State::Boxed(boxed);
-                        continue;
-                    }
+                    let node = match self.redis.route(&self.request, patience, deadline) {
+                        Route::Node(node) => Held::Own(node),
+                        Route::Member(member) => Held::Member(member),
+                        Route::Boxed(boxed) => {
+                            self.state = State::Boxed(boxed);
+                            continue;
+                        }
+                    };
                     self.state = State::Done;
-                    let node = self.redis.node();
-                    let slot = Some(node.submit(&self.request, deadline, cx)?);
-                    self.state = State::Waiting(Ticket { node, slot, deadline, retried: false });
-                    return Poll::Pending;
+                    match node.submit(&self.request, deadline, cx) {
+                        Ok(slot) => {
+                            let slot = Some(slot);
+                            self.state = State::Waiting(Ticket { node, slot, deadline, retried: false });
+                            return Poll::Pending;
+                        }
+                        Err(error) => match node {
+                            Held::Own(_) => return Poll::Ready(Err(error)),
+                            Held::Member(member) => self.resume(member, Err(error), deadline),
+                        },
+                    }
                 }
                 State::Waiting(ticket) => {
                     let Some(slot) = ticket.slot else {
@@ -152,9 +198,18 @@ impl<'a, T: FromReply> Call<'a, T> {
                     };
                     let Poll::Ready(outcome) = ticket.node.poll_slot(slot, cx) else { return Poll::Pending };
                     ticket.slot = None;
+                    if let Held::Member(member) = &ticket.node {
+                        let (member, deadline) = (Rc::clone(member), ticket.deadline);
+                        self.state = State::Done;
+                        if !self.redis.cluster().is_some_and(|cluster| cluster.is_open(&outcome, &member)) {
+                            return Poll::Ready(outcome);
+                        }
+                        self.resume(member, outcome, deadline);
+                        continue;
+                    }
                     if let Err(error) = &outcome
                         && !std::mem::replace(&mut ticket.retried, true)
-                        && may_retry(&self.request, error)
+                        && self.request.may_repeat(error)
                         && ticket.deadline > time::now()
                         && let Ok(slot) = ticket.node.submit(&self.request, ticket.deadline, cx)
                     {
@@ -172,15 +227,6 @@ impl<'a, T: FromReply> Call<'a, T> {
                 State::Done => panic!("a call was polled after its end"),
             }
         }
-    }
-}
-
-/// Only after the end of a connection, and only what does no harm twice.
-fn may_retry(request: &Request, error: &RedisError) -> bool {
-    match error.kind() {
-        Kind::Lost { sent: false, .. } => true,
-        Kind::Lost { sent: true, .. } => request.commands().iter().all(Command::is_read_only),
-        _ => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the server is, and what a client may cost.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +58,17 @@ pub enum Protocol {
     Resp2,
 }
 
+/// Who is asked by commands that only read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ReadFrom {
+    /// The primary: what was written is read.
+    #[default]
+    Primary,
+    /// A replica, each in its turn; the primary if there is none or it cannot answer. What was written a moment ago may not
+    /// be there yet.
+    Replica,
+}
+
 /// All that a client is told. Made from a [URL](Config::from_url), then changed field by field.
 ///
 /// ```
@@ -105,7 +117,7 @@ pub struct Config {
     pub queued_bytes_max: usize,
     /// Commands that wait for room or for the connection. Default 10,000. Further ones fail at once.
     pub waiting_max: usize,
-    /// Connections of their own for blocking commands and watched transactions, per core. Default 16.
+    /// Connections of their own for blocking commands and watched transactions, per core and server. Default 16.
     pub exclusive_max: usize,
     /// Channels and patterns that one [subscriber](super::Redis::subscriber) may have. Default 100,000. Further ones are
     /// refused.
@@ -114,6 +126,14 @@ pub struct Config {
     pub messages_max: usize,
     /// Bytes of those messages. Default 16 MiB; one message alone may be larger. Then the oldest go, which is told.
     pub messages_bytes_max: usize,
+    /// Who is asked by commands that only read, in a cluster and behind sentinels. Default [`ReadFrom::Primary`].
+    pub read_from: ReadFrom,
+    /// How often a command follows a redirection of a cluster, or is sent again because the cluster says "not now". Default
+    /// 8: a healthy cluster needs one, two while it moves slots.
+    pub redirects_max: u32,
+    /// In a cluster or behind sentinels: where a server is reached, by what it calls itself. For servers that announce
+    /// addresses of a network the client is not in. Default empty.
+    pub address_map: HashMap<Endpoint, Endpoint>,
     /// Bounds of one reply.
     pub reply_limits: Limits,
 }
@@ -141,6 +161,9 @@ impl Config {
             topics_max: 100_000,
             messages_max: 10_000,
             messages_bytes_max: 16 * 1024 * 1024,
+            read_from: ReadFrom::Primary,
+            redirects_max: 8,
+            address_map: HashMap::new(),
             reply_limits: Limits::default(),
         }
     }
@@ -155,7 +178,7 @@ impl Config {
     /// | `redis-sentinel://host[:port],…/service[/database]` | a primary, found by sentinels; `rediss-sentinel://` for TLS |
     ///
     /// A password without a user is `redis://:password@host`. User and password are percent-decoded. Parameters: `db`,
-    /// `client_name`, `protocol` (2 or 3). Ports default to 6379, those of sentinels to 26379.
+    /// `client_name`, `protocol` (2 or 3), `read_from` (`primary` or `replica`). Ports default to 6379, those of sentinels to 26379.
     ///
     /// # Errors
     /// [`UrlError`](super::UrlError) that says which part is wrong; unknown schemes and parameters are errors.

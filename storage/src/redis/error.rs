@@ -37,6 +37,12 @@ pub(super) enum Kind {
     Conflict,
     /// The client was closed.
     Closed,
+    /// The keys of one command are in different slots of a cluster.
+    CrossSlot,
+    /// Sent from one server of a cluster to the next too often.
+    Redirected { times: u32, last: ErrorReply },
+    /// Of several parts of a request at least one failed like this.
+    Partial(Box<RedisError>),
     /// The URL is wrong.
     Url(super::url::UrlError),
     /// The configuration asks for what is not to be had.
@@ -62,6 +68,8 @@ pub(super) enum Cause {
     Refused(ErrorReply),
     /// What the handshake was answered with is not Redis.
     NotRedis(&'static str),
+    /// What it says about its cluster is of no use.
+    Map(&'static str),
 }
 
 impl Cause {
@@ -98,6 +106,11 @@ impl RedisError {
         &self.kind
     }
 
+    /// The error of one part of a request, for the whole.
+    pub(super) fn into_partial(self) -> RedisError {
+        RedisError::new(Kind::Partial(Box::new(self)))
+    }
+
     /// True if the server may have executed the command, although there is no result: it was sent and
     /// not answered. False if it was certainly not, or if it was answered, with an error.
     pub fn is_maybe_executed(&self) -> bool {
@@ -105,32 +118,59 @@ impl RedisError {
             Kind::Deadline { sent, .. } | Kind::Lost { sent, .. } => *sent,
             // It was executed: the reply came, and is of another type.
             Kind::Convert(_) => true,
+            // The other parts may have been.
+            Kind::Partial(_) => true,
             _ => false,
         }
     }
 
     /// True if there was no reply by the deadline.
     pub fn is_deadline(&self) -> bool {
-        matches!(self.kind, Kind::Deadline { .. })
+        matches!(self.whole(), Kind::Deadline { .. })
     }
 
-    /// True if Redis is away, too slow or too busy: what is worth answering with 503.
+    /// True if Redis is away, too slow, too busy, or still being loaded: what is worth answering with 503.
     pub fn is_unavailable(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Deadline { .. } | Kind::Lost { .. } | Kind::Unavailable(_) | Kind::Overloaded { .. }
-        )
+        match self.whole() {
+            Kind::Deadline { .. }
+            | Kind::Lost { .. }
+            | Kind::Unavailable(_)
+            | Kind::Overloaded { .. }
+            | Kind::Redirected { .. } => true,
+            Kind::Server(error) => {
+                matches!(error.code(), "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "TRYAGAIN")
+            }
+            _ => false,
+        }
+    }
+
+    /// True if the keys of a command, or of a transaction, are in different slots of a cluster and nothing was sent.
+    /// Keys with a common `{tag}` are in the same one.
+    pub fn is_cross_slot(&self) -> bool {
+        match &self.kind {
+            Kind::CrossSlot => true,
+            Kind::Server(error) => error.code() == "CROSSSLOT",
+            _ => false,
+        }
+    }
+
+    /// The kind, of a part that failed if it was one.
+    fn whole(&self) -> &Kind {
+        match &self.kind {
+            Kind::Partial(part) => part.whole(),
+            kind => kind,
+        }
     }
 
     /// True if this one was not taken because of a bound of the client: so many commands waited, or a subscriber would
     /// have had so many channels.
     pub fn is_overloaded(&self) -> bool {
-        matches!(self.kind, Kind::Overloaded { .. } | Kind::Topics { .. })
+        matches!(self.whole(), Kind::Overloaded { .. } | Kind::Topics { .. })
     }
 
     /// True if the connection ended while the command waited for its reply.
     pub fn is_connection_lost(&self) -> bool {
-        matches!(self.kind, Kind::Lost { .. })
+        matches!(self.whole(), Kind::Lost { .. })
     }
 
     /// True if the reply was of another type than the caller asked for.
@@ -146,15 +186,15 @@ impl RedisError {
     /// True if what the server sent is not RESP, or beyond the [`Limits`](super::Limits) of a reply.
     pub fn is_protocol(&self) -> bool {
         matches!(
-            &self.kind,
+            self.whole(),
             Kind::Lost { cause: Cause::Protocol(_) | Cause::Unasked, .. }
-                | Kind::Unavailable(Cause::Protocol(_) | Cause::NotRedis(_))
+                | Kind::Unavailable(Cause::Protocol(_) | Cause::NotRedis(_) | Cause::Map(_))
         )
     }
 
     /// True if the server refused the user name or password.
     pub fn is_auth(&self) -> bool {
-        let error = match &self.kind {
+        let error = match self.whole() {
             Kind::Server(error) | Kind::Unavailable(Cause::Refused(error)) => error,
             _ => return false,
         };
@@ -163,8 +203,10 @@ impl RedisError {
 
     /// The error that the server answered with.
     pub fn server(&self) -> Option<&ErrorReply> {
-        match &self.kind {
-            Kind::Server(error) | Kind::Unavailable(Cause::Refused(error)) => Some(error),
+        match self.whole() {
+            Kind::Server(error)
+            | Kind::Unavailable(Cause::Refused(error))
+            | Kind::Redirected { last: error, .. } => Some(error),
             Kind::Convert(error) => error.server(),
             _ => None,
         }
@@ -206,6 +248,13 @@ impl fmt::Display for RedisError {
             }
             Kind::Conflict => f.write_str("a watched key has changed: the transaction was not executed"),
             Kind::Closed => f.write_str("the redis client was closed"),
+            Kind::CrossSlot => f.write_str(
+                "the keys are in different slots of the cluster, and nothing was sent: give them a common {tag}, or send a command for each",
+            ),
+            Kind::Redirected { times, .. } => {
+                write!(f, "the cluster sent the command from one server to the next {times} times, which is redirects_max")
+            }
+            Kind::Partial(_) => f.write_str("a part of the request failed; other parts may have been executed"),
             Kind::Url(error) => error.fmt(f),
             Kind::Settings(what) => f.write_str(what),
             Kind::Misuse(what) => f.write_str(what),
@@ -218,6 +267,8 @@ impl Error for RedisError {
         match &self.kind {
             Kind::Server(error) => Some(error),
             Kind::Convert(error) => Some(error),
+            Kind::Redirected { last, .. } => Some(last),
+            Kind::Partial(part) => Some(&**part),
             Kind::Lost { cause, .. } | Kind::Unavailable(cause) => Some(cause),
             _ => None,
         }
@@ -235,6 +286,7 @@ impl fmt::Display for Cause {
             Cause::ConnectTimeout(time) => write!(f, "no connection within {} ms", time.as_millis()),
             Cause::Refused(error) => write!(f, "the server refused the handshake: {error}"),
             Cause::NotRedis(what) => write!(f, "this is no redis server: {what}"),
+            Cause::Map(what) => write!(f, "what the server says about its cluster is of no use: {what}"),
         }
     }
 }

@@ -9,8 +9,9 @@ use corelane_runtime::buf::Lease;
 use corelane_runtime::net::Stream;
 use corelane_runtime::time;
 
-use super::config::{Config, Endpoint, Protocol};
+use super::config::{Config, Endpoint, Protocol, ReadFrom, Topology};
 use super::error::Cause;
+use super::finder::Finder;
 use super::proto::{Command, Decoder, Reply, Value};
 use super::transport::{self, Encryption};
 
@@ -41,7 +42,7 @@ impl Exclusive {
     }
 
     async fn open_patiently(target: &Target) -> Result<Exclusive, Cause> {
-        let Target { config, endpoint, encryption } = target;
+        let Target { config, endpoint, encryption, .. } = target;
         let stream = transport::connect(endpoint).await.map_err(Cause::io)?;
         let stream = encryption.wrap(stream, endpoint).await?;
         let decoder = Decoder::new(config.reply_limits);
@@ -81,6 +82,10 @@ impl Exclusive {
         }
         if config.database != 0 {
             self.expect_ok(&Command::new("SELECT").arg(config.database)).await?;
+        }
+        if config.topology == Topology::Cluster && config.read_from == ReadFrom::Replica {
+            // A primary takes no notice.
+            self.expect_ok(&Command::new("READONLY")).await?;
         }
         if !greeted && config.password.is_none() && config.client_name.is_none() && config.database == 0 {
             // Nothing was said so far: make sure that somebody answers, and does not want a password.
@@ -187,12 +192,34 @@ impl Exclusive {
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) config: Rc<Config>,
+    /// The server, or the first one to ask where it is.
     pub(super) endpoint: Endpoint,
     pub(super) encryption: Encryption,
+    /// Who knows where it is now, if it may be elsewhere each time.
+    pub(super) finder: Option<Finder>,
 }
 
 impl Target {
+    /// The first endpoint of the configuration, which is known to have one.
+    pub(super) fn first(config: &Rc<Config>, encryption: &Encryption) -> Target {
+        Target::at(config, config.endpoints[0].clone(), encryption)
+    }
+
+    pub(super) fn at(config: &Rc<Config>, endpoint: Endpoint, encryption: &Encryption) -> Target {
+        Target { config: Rc::clone(config), endpoint, encryption: encryption.clone(), finder: None }
+    }
+
+    /// Connects and greets, after asking where if need be.
+    ///
+    /// # Errors
+    /// The cause.
+    ///
+    /// # Cancellation
+    /// May be dropped at any time; the connection is closed.
     pub(super) async fn open(&self) -> Result<Exclusive, Cause> {
-        Exclusive::open(self).await
+        match &self.finder {
+            None => Exclusive::open(self).await,
+            Some(finder) => finder.open(self).await,
+        }
     }
 }

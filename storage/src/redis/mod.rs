@@ -30,10 +30,12 @@
 //! | the server sends what is no RESP | the connection ends; nobody gets a reply that may not be theirs |
 
 mod call;
+mod cluster;
 pub mod commands;
 mod config;
 mod error;
 mod exclusive;
+mod finder;
 mod keep;
 mod mux;
 mod node;
@@ -46,13 +48,14 @@ mod transport;
 mod url;
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corelane_runtime::buf::LocalBoxFuture;
+use corelane_runtime::time;
 use corelane_storage_proto::resp as proto;
 
 pub use self::call::Call;
-pub use self::config::{Config, Endpoint, Protocol, Secret, Topology};
+pub use self::config::{Config, Endpoint, Protocol, ReadFrom, Secret, Topology};
 pub use self::error::RedisError;
 pub use self::pipeline::Pipeline;
 pub use self::proto::{Command, ConvertError, ErrorReply, FromReply, Limits, ToArg, Value};
@@ -60,9 +63,10 @@ pub use self::stats::{LATENCY_BUCKETS, Stats};
 pub use self::transaction::{WATCH_ATTEMPTS, Watched};
 pub use self::url::UrlError;
 
+use self::cluster::{Cluster, Member};
 use self::error::Kind;
 use self::exclusive::{Exclusive, Target};
-use self::mux::Request;
+use self::mux::{Depth, Request};
 use self::node::Node;
 use self::pool::Pool;
 use self::transaction::exclusively;
@@ -80,8 +84,24 @@ pub struct Redis {
 }
 
 struct Inner {
-    node: Node,
-    pool: Rc<Pool>,
+    config: Rc<Config>,
+    servers: Servers,
+}
+
+/// What a client is connected to.
+enum Servers {
+    One { node: Node, pool: Rc<Pool> },
+    Cluster(Rc<Cluster>),
+}
+
+/// The way of a request.
+enum Route<'a> {
+    /// The only shared connection there is.
+    Node(&'a Node),
+    /// The shared connection to one server of a cluster.
+    Member(Rc<Member>),
+    /// One that takes more than one step.
+    Boxed(LocalBoxFuture<'a, Result<Value, RedisError>>),
 }
 
 impl Redis {
@@ -109,9 +129,23 @@ impl Redis {
     /// # Cancellation
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: Config) -> Result<Redis, RedisError> {
-        let target = Redis::target(config)?;
-        let ready = target.open().await.map_err(|cause| RedisError::new(Kind::Unavailable(cause)))?;
-        Ok(Redis::start(target, Some(ready)))
+        let (config, encryption) = Redis::check(config)?;
+        let unavailable = |cause| RedisError::new(Kind::Unavailable(cause));
+        let servers = match config.topology {
+            Topology::Single => {
+                let target = Target::first(&config, &encryption);
+                let ready = target.open().await.map_err(unavailable)?;
+                Servers::one(target, Some(ready))
+            }
+            Topology::Cluster => {
+                let cluster = Cluster::connect(Rc::clone(&config), encryption).await;
+                Servers::Cluster(Rc::new(cluster.map_err(unavailable)?))
+            }
+            Topology::Sentinel { .. } => {
+                return Err(RedisError::new(Kind::Misuse("sentinels need a client of their own")));
+            }
+        };
+        Ok(Redis { inner: Rc::new(Inner { config, servers }) })
     }
 
     /// A client that connects in the background, so that a program can start while its Redis is away.
@@ -123,23 +157,26 @@ impl Redis {
     /// # Panics
     /// If the caller is not on a core.
     pub fn lazy(config: Config) -> Result<Redis, RedisError> {
-        Ok(Redis::start(Redis::target(config)?, None))
-    }
-
-    fn target(config: Config) -> Result<Target, RedisError> {
-        if config.topology != Topology::Single {
-            return Err(RedisError::new(Kind::Misuse("clusters and sentinels need a client of their own")));
-        }
-        let Some(endpoint) = config.endpoints.first().cloned() else {
-            return Err(RedisError::new(Kind::Misuse("the configuration names no endpoint")));
+        let (config, encryption) = Redis::check(config)?;
+        let servers = match config.topology {
+            Topology::Single => Servers::one(Target::first(&config, &encryption), None),
+            Topology::Cluster => Servers::Cluster(Rc::new(Cluster::lazy(Rc::clone(&config), encryption))),
+            Topology::Sentinel { .. } => {
+                return Err(RedisError::new(Kind::Misuse("sentinels need a client of their own")));
+            }
         };
-        let encryption = Encryption::new(&config).map_err(|what| RedisError::new(Kind::Settings(what)))?;
-        Ok(Target { config: Rc::new(config), endpoint, encryption })
+        Ok(Redis { inner: Rc::new(Inner { config, servers }) })
     }
 
-    fn start(target: Target, ready: Option<Exclusive>) -> Redis {
-        let pool = Pool::new(target.clone());
-        Redis { inner: Rc::new(Inner { node: Node::start(target, ready), pool }) }
+    fn check(config: Config) -> Result<(Rc<Config>, Encryption), RedisError> {
+        if config.endpoints.is_empty() {
+            return Err(RedisError::new(Kind::Misuse("the configuration names no endpoint")));
+        }
+        if config.topology == Topology::Cluster && config.database != 0 {
+            return Err(RedisError::new(Kind::Misuse("a cluster has only database 0")));
+        }
+        let encryption = Encryption::new(&config).map_err(|what| RedisError::new(Kind::Settings(what)))?;
+        Ok((Rc::new(config), encryption))
     }
 
     /// Sends a command; its reply becomes what the caller asks for.
@@ -148,60 +185,137 @@ impl Redis {
         Call::new(self, Request::One(command))
     }
 
-    /// What this client has done.
+    /// Sends a command to every primary of a cluster, or to the only server there is: `CONFIG SET`, `INFO`. Gives each one's
+    /// reply.
+    ///
+    /// # Errors
+    /// The first failure among them, as of a [`Call`]. Other servers may have executed it.
+    ///
+    /// # Cancellation
+    /// May be dropped at any time; any of the servers may have executed it.
+    pub async fn each_primary<T: FromReply>(
+        &self,
+        command: Command,
+    ) -> Result<Vec<(Endpoint, T)>, RedisError> {
+        let Some(cluster) = self.cluster() else {
+            let endpoint = self.config().endpoints[0].clone();
+            return Ok(vec![(endpoint, self.run(command).await?)]);
+        };
+        let replies = cluster.on_each(&command, time::now() + self.config().deadline).await?;
+        let each = replies.into_iter().map(|(member, reply)| match reply {
+            Value::Error(error) => Err(RedisError::new(Kind::Server(error))),
+            reply => Ok((member.endpoint().clone(), T::from_reply(reply)?)),
+        });
+        each.collect()
+    }
+
+    /// What this client has done, with all servers together.
     pub fn stats(&self) -> Stats {
-        self.inner.node.stats()
+        match &self.inner.servers {
+            Servers::One { node, .. } => node.stats(),
+            Servers::Cluster(cluster) => cluster.stats(),
+        }
     }
 
     /// Replies that are owed by the server, those that nobody waits for any more included.
     pub fn in_flight(&self) -> usize {
-        self.inner.node.depth().in_flight
+        self.depth().in_flight
     }
 
     /// Commands that wait for room or for the connection.
     pub fn waiting(&self) -> usize {
-        self.inner.node.depth().waiting
+        self.depth().waiting
     }
 
     /// Bytes of commands that the kernel has not taken.
     pub fn queued_bytes(&self) -> usize {
-        self.inner.node.depth().queued_bytes
+        self.depth().queued_bytes
     }
 
-    /// True if there is a connection, as far as is known.
+    fn depth(&self) -> Depth {
+        match &self.inner.servers {
+            Servers::One { node, .. } => node.depth(),
+            Servers::Cluster(cluster) => cluster.depth(),
+        }
+    }
+
+    /// True if there is a connection, as far as is known; in a cluster, to every server that was used so far.
     pub fn is_connected(&self) -> bool {
-        self.inner.node.is_up()
+        match &self.inner.servers {
+            Servers::One { node, .. } => node.is_up(),
+            Servers::Cluster(cluster) => cluster.is_connected(),
+        }
     }
 
     fn config(&self) -> &Config {
-        &self.inner.node.target().config
+        &self.inner.config
     }
 
+    fn cluster(&self) -> Option<&Cluster> {
+        match &self.inner.servers {
+            Servers::Cluster(cluster) => Some(cluster),
+            Servers::One { .. } => None,
+        }
+    }
+
+    /// Where a connection for other uses is to go: to some server, found anew each time if there are several.
+    fn target(&self) -> Target {
+        match &self.inner.servers {
+            Servers::One { node, .. } => node.target().clone(),
+            Servers::Cluster(cluster) => cluster.target(None),
+        }
+    }
+
+    /// The way of a request.
     #[inline]
-    fn node(&self) -> &Node {
-        &self.inner.node
+    fn route(&self, request: &Request, patience: Duration, deadline: Instant) -> Route<'_> {
+        match &self.inner.servers {
+            Servers::One { node, .. } => {
+                if request.commands().iter().any(Command::is_blocking) {
+                    return Route::Boxed(LocalBoxFuture::new(exclusively(self, request.clone(), patience)));
+                }
+                if request.commands().is_empty() {
+                    return Route::Boxed(LocalBoxFuture::new(async { Ok(Value::Array(Vec::new())) }));
+                }
+                Route::Node(node)
+            }
+            Servers::Cluster(cluster) => self.route_in(cluster, request, patience, deadline),
+        }
     }
 
-    /// The way of a request that does not simply go to the shared connection.
-    fn route(
-        &self,
+    fn route_in<'a>(
+        &'a self,
+        cluster: &'a Cluster,
         request: &Request,
         patience: Duration,
-    ) -> Option<LocalBoxFuture<'_, Result<Value, RedisError>>> {
-        if !request.commands().iter().any(Command::is_blocking) {
-            return None;
+        deadline: Instant,
+    ) -> Route<'a> {
+        if request.commands().iter().any(Command::is_blocking) {
+            return Route::Boxed(LocalBoxFuture::new(exclusively(self, request.clone(), patience)));
         }
-        Some(LocalBoxFuture::new(exclusively(self, request.clone(), patience)))
+        if let Request::One(command) = request
+            && let Some(member) = cluster.direct(command)
+        {
+            return Route::Member(member);
+        }
+        let request = request.clone();
+        Route::Boxed(LocalBoxFuture::new(async move { cluster.request(&request, deadline).await }))
     }
+}
 
-    fn pool(&self) -> &Rc<Pool> {
-        &self.inner.pool
+impl Servers {
+    fn one(target: Target, ready: Option<Exclusive>) -> Servers {
+        let pool = Pool::new(target.clone());
+        Servers::One { node: Node::start(target, ready), pool }
     }
 }
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let endpoint = self.node().target().endpoint.to_string();
-        f.debug_struct("Redis").field("endpoint", &endpoint).field("connected", &self.is_connected()).finish()
+        let endpoints: Vec<String> = self.config().endpoints.iter().map(Endpoint::to_string).collect();
+        f.debug_struct("Redis")
+            .field("endpoints", &endpoints)
+            .field("connected", &self.is_connected())
+            .finish()
     }
 }

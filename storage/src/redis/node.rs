@@ -94,6 +94,10 @@ impl Node {
     pub(super) fn is_up(&self) -> bool {
         self.shared.mux.borrow().is_up()
     }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.shared.mux.borrow().is_away()
+    }
 }
 
 impl Shared {

@@ -28,6 +28,10 @@ pub struct Stats {
     pub deadlines: u64,
     /// Calls whose connection ended.
     pub lost: u64,
+    /// Redirections that were followed, and tries that a cluster answered with "not now".
+    pub redirects: u64,
+    /// How often the map of a cluster was learned.
+    pub map_refreshes: u64,
     /// Sum over all calls that were answered of the time from being taken to the reply, in nanoseconds.
     /// Times are those of the core's turns.
     pub latency_ns: u64,
@@ -45,6 +49,27 @@ impl Stats {
         self.latency_ns = self.latency_ns.saturating_add(ns);
         let class = (64 - (ns >> 17).leading_zeros()) as usize;
         self.latency_counts[class.min(LATENCY_BUCKETS - 1)] += 1;
+    }
+
+    /// Adds what another connection has done.
+    pub(super) fn add(&mut self, other: &Stats) {
+        self.commands += other.commands;
+        self.replies += other.replies;
+        self.bytes_out += other.bytes_out;
+        self.bytes_in += other.bytes_in;
+        self.pushes += other.pushes;
+        self.connects += other.connects;
+        self.connect_failures += other.connect_failures;
+        self.waits += other.waits;
+        self.refused += other.refused;
+        self.deadlines += other.deadlines;
+        self.lost += other.lost;
+        self.redirects += other.redirects;
+        self.map_refreshes += other.map_refreshes;
+        self.latency_ns = self.latency_ns.saturating_add(other.latency_ns);
+        for (count, more) in self.latency_counts.iter_mut().zip(other.latency_counts) {
+            *count += more;
+        }
     }
 
     /// The upper bound of a class of [`latency_counts`](Self::latency_counts); `None` for the last.

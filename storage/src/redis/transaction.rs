@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use corelane_runtime::time;
 
 use super::call::Shape;
+use super::cluster::{Following, Member};
 use super::error::{Kind, RedisError};
 use super::mux::Request;
 use super::pool::{Lent, lost};
 use super::proto::{Command, FromReply, ToArg, Value};
-use super::{Call, Pipeline, Redis, cmd};
+use super::{Call, Pipeline, Redis, Servers, cmd};
 use crate::backoff::Backoff;
 
 /// How often a watched transaction is tried when others change its keys.
@@ -23,7 +24,10 @@ pub(super) async fn exclusively(
     patience: Duration,
 ) -> Result<Value, RedisError> {
     within(patience, async {
-        let mut lent = redis.lend().await?;
+        if let Some(cluster) = redis.cluster() {
+            return cluster.exclusively(&request, patience).await;
+        }
+        let mut lent = redis.lend(None).await?;
         match &request {
             Request::One(command) => lent.exchange(command).await.map_err(lost),
             Request::Many(commands) => lent.exchange_all(commands).await.map(Value::Array).map_err(lost),
@@ -130,46 +134,82 @@ impl Redis {
         F: AsyncFnMut(&mut Watched) -> Result<Pipeline, RedisError>,
     {
         let mut backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(100));
-        for _ in 0..WATCH_ATTEMPTS {
-            let mut watched = Watched { lent: self.lend().await? };
-            watched.lent.set_clean(false);
-            watched.run::<()>(watch.clone()).await?;
-            let pipeline = attempt(&mut watched).await?;
-            if pipeline.is_empty() {
-                watched.run::<()>(cmd("UNWATCH")).await?;
-                watched.lent.set_clean(true);
-                return Ok(Vec::new());
+        let mut following = match self.cluster() {
+            Some(cluster) => Some(cluster.follow(std::slice::from_ref(watch), self.config().deadline).await?),
+            None => None,
+        };
+        let mut conflicts = 0;
+        loop {
+            let member = following.as_ref().map(Following::member).transpose()?;
+            let asking = following.as_ref().and_then(Following::asking);
+            let watched = Watched { lent: self.lend(member.as_deref()).await?, asking };
+            let error = match watched.attempt(watch, &mut attempt).await {
+                Ok(replies) => return Ok(replies),
+                Err(error) => error,
+            };
+            if error.is_conflict() {
+                conflicts += 1;
+                if conflicts == WATCH_ATTEMPTS {
+                    return Err(error);
+                }
+                time::sleep_until(Instant::now() + backoff.next_wait()).await;
+            } else if let (Some(following), Some(member)) = (&mut following, &member)
+                && let Some(reply) = error.server()
+                && following.follow(reply, member).await?
+            {
+                // Nothing was executed, and it begins anew where the slot is now.
+            } else {
+                return Err(error);
             }
-            let replies = watched.lent.exchange_all(&wrapped(pipeline)).await.map_err(lost)?;
-            // `EXEC` ends the watch, whatever comes of it.
-            watched.lent.set_clean(true);
-            match executed(replies) {
-                Ok(Value::Array(values)) => return Ok(values),
-                Ok(_) => unreachable!("`executed` gives arrays"),
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error),
-            }
-            drop(watched);
-            time::sleep_until(Instant::now() + backoff.next_wait()).await;
         }
-        Err(RedisError::new(Kind::Conflict))
     }
 
-    /// A connection of its own, unless it is known that there is none to be had.
-    async fn lend(&self) -> Result<Lent, RedisError> {
-        if let Some(error) = self.node().refusal() {
+    /// A connection of its own, to a member or to the only server there is, unless it is known that there is none to be had.
+    async fn lend(&self, member: Option<&Member>) -> Result<Lent, RedisError> {
+        let (node, pool) = match (member, &self.inner.servers) {
+            (Some(member), _) => (member.node(), member.pool()),
+            (None, Servers::One { node, pool }) => (node, pool),
+            (None, Servers::Cluster(_)) => unreachable!("somebody was chosen"),
+        };
+        if let Some(error) = node.refusal() {
             return Err(error);
         }
-        self.pool().take().await
+        pool.take().await
     }
 }
 
 /// A connection that watches keys, for the reads of [`Redis::watch`].
 pub struct Watched {
     lent: Lent,
+    /// Said before each command to a server that a slot of a cluster is on its way to.
+    asking: Option<Command>,
 }
 
 impl Watched {
+    /// Watches, asks what to do, does it.
+    async fn attempt<F>(mut self, watch: &Command, attempt: &mut F) -> Result<Vec<Value>, RedisError>
+    where
+        F: AsyncFnMut(&mut Watched) -> Result<Pipeline, RedisError>,
+    {
+        self.lent.set_clean(false);
+        self.run::<()>(watch.clone()).await?;
+        let pipeline = attempt(&mut self).await?;
+        if pipeline.is_empty() {
+            self.run::<()>(cmd("UNWATCH")).await?;
+            self.lent.set_clean(true);
+            return Ok(Vec::new());
+        }
+        let mut commands: Vec<Command> = self.asking.clone().into_iter().collect();
+        commands.extend(wrapped(pipeline));
+        let replies = self.lent.exchange_all(&commands).await.map_err(lost)?;
+        // `EXEC` ends the watch, whatever comes of it.
+        self.lent.set_clean(true);
+        match executed(replies)? {
+            Value::Array(values) => Ok(values),
+            _ => unreachable!("`executed` gives arrays"),
+        }
+    }
+
     /// Sends a command and waits for its reply.
     ///
     /// # Errors
@@ -178,7 +218,14 @@ impl Watched {
     /// # Cancellation
     /// If dropped, the connection is closed at the end of the attempt.
     pub async fn run<T: FromReply>(&mut self, command: Command) -> Result<T, RedisError> {
-        match self.lent.exchange(&command).await.map_err(lost)? {
+        let reply = match &self.asking {
+            None => self.lent.exchange(&command).await,
+            Some(asking) => {
+                let both = [asking.clone(), command];
+                self.lent.exchange_all(&both).await.map(|mut replies| replies.pop().unwrap_or(Value::Null))
+            }
+        };
+        match reply.map_err(lost)? {
             Value::Error(error) => Err(RedisError::new(Kind::Server(error))),
             value => Ok(T::from_reply(value)?),
         }

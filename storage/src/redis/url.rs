@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use super::config::{Config, Endpoint, Protocol, Secret, Topology};
+use super::config::{Config, Endpoint, Protocol, ReadFrom, Secret, Topology};
 
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
@@ -194,7 +194,10 @@ fn parameters(config: &mut Config, query: &str) -> Result<(), UrlError> {
             ("protocol", "2") => config.protocol = Protocol::Resp2,
             ("protocol", "3") => config.protocol = Protocol::Best,
             ("protocol", _) => return wrong("protocol", "is neither 2 nor 3"),
-            _ => return wrong("query", "has a parameter other than db, client_name and protocol"),
+            ("read_from", "primary") => config.read_from = ReadFrom::Primary,
+            ("read_from", "replica") => config.read_from = ReadFrom::Replica,
+            ("read_from", _) => return wrong("read_from", "is neither primary nor replica"),
+            _ => return wrong("query", "has a parameter other than db, client_name, protocol and read_from"),
         }
     }
     if config.topology == Topology::Cluster && config.database != 0 {
@@ -280,6 +283,7 @@ mod tests {
             ("redis://:%ff@h", "password"),
             ("redis://h?ssl=true", "query"),
             ("redis://h?protocol=4", "protocol"),
+            ("redis-cluster://h?read_from=secondary", "read_from"),
             ("redis+unix://relative/path", "path"),
             ("redis-cluster://h/1", "database"),
             ("redis-cluster://h?db=1", "database"),

@@ -8,6 +8,47 @@ use smallvec::SmallVec;
 /// Bytes of arguments that a command holds without an allocation: a name, a key and a short value.
 const INLINE: usize = 96;
 
+/// Which arguments are keys, without a list: the first one, and a regular row of others, as all of Redis' own commands
+/// have them (`MGET k k k`, `MSET k v k v`, `ZUNIONSTORE k 2 k k`). Costs nothing where there is one key.
+#[derive(Clone, Copy, Debug, Default)]
+struct KeyPlaces {
+    count: u32,
+    first: u32,
+    second: u32,
+    /// From one to the next, from the second on.
+    step: u32,
+    last: u32,
+}
+
+impl KeyPlaces {
+    #[inline]
+    fn note(&mut self, place: u32) {
+        match self.count {
+            0 => self.first = place,
+            1 => self.second = place,
+            2 => self.step = place - self.last,
+            // Not in the row: nobody else sends such a command, and the server still looks at this key.
+            _ if place - self.last != self.step => return,
+            _ => {}
+        }
+        self.last = place;
+        self.count += 1;
+    }
+
+    fn contains(&self, place: u32) -> bool {
+        match self.count {
+            0 => false,
+            1 => place == self.first,
+            2 => place == self.first || place == self.second,
+            _ => {
+                place == self.first
+                    || (self.second..=self.last).contains(&place)
+                        && (place - self.second).is_multiple_of(self.step)
+            }
+        }
+    }
+}
+
 /// A command, encoded while its arguments are added.
 ///
 /// It is written by hand and not through redis-protocol's encoder, which wants each command as a
@@ -33,6 +74,7 @@ pub struct Command {
     count: u32,
     /// Where the first key's bytes are in `args`; empty and at 0 if there is none.
     key: (u32, u32),
+    keys: KeyPlaces,
     read_only: bool,
     blocking: bool,
 }
@@ -40,8 +82,14 @@ pub struct Command {
 impl Command {
     /// A command of this name; of several words for commands that have them (`CLIENT INFO`).
     pub fn new(name: &str) -> Command {
-        let mut command =
-            Command { args: SmallVec::new(), count: 0, key: (0, 0), read_only: false, blocking: false };
+        let mut command = Command {
+            args: SmallVec::new(),
+            count: 0,
+            key: (0, 0),
+            keys: KeyPlaces::default(),
+            read_only: false,
+            blocking: false,
+        };
         for word in name.split(' ') {
             command.push(word.as_bytes());
         }
@@ -69,7 +117,8 @@ impl Command {
         self
     }
 
-    /// Adds an argument that is a key. In a cluster the first one decides which node gets the command.
+    /// Adds an argument that is a key. In a cluster the first one decides which node gets the command, and the others
+    /// must be in the same slot.
     pub fn key(mut self, key: impl ToArg) -> Command {
         let before = self.count;
         let start = self.args.len();
@@ -80,6 +129,9 @@ impl Command {
             let first = start + line + 1;
             let len = length_of(&self.args[start..]);
             self.key = (offset(first), offset(first + len));
+        }
+        for place in before..self.count {
+            self.keys.note(place);
         }
         self
     }
@@ -148,6 +200,33 @@ impl Command {
     /// The first key, if one was named by [`key`](Self::key).
     pub fn first_key(&self) -> Option<&[u8]> {
         (self.key.0 > 0).then(|| &self.args[self.key.0 as usize..self.key.1 as usize])
+    }
+
+    /// The keys that were named by [`key`](Self::key), in order. From the third on only those are found that stand as far
+    /// apart as the second and the third.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        let keys = self.keys;
+        (0..).zip(self.arguments()).filter(move |(place, _)| keys.contains(*place)).map(|(_, key)| key)
+    }
+
+    /// All arguments in order, the name included.
+    ///
+    /// ```
+    /// use corelane_storage_proto::resp::Command;
+    ///
+    /// let command = Command::new("MSET").key("a").arg(1).key("b").arg(2);
+    /// assert!(command.arguments().eq(["MSET", "a", "1", "b", "2"].map(str::as_bytes)));
+    /// assert!(command.keys().eq(["a", "b"].map(str::as_bytes)));
+    /// ```
+    pub fn arguments(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.args[..];
+        std::iter::from_fn(move || {
+            let line = memchr::memchr(b'\n', rest)?;
+            let (argument, after) = rest[line + 1..].split_at(length_of(rest));
+            // CR LF.
+            rest = &after[2..];
+            Some(argument)
+        })
     }
 
     /// The name: its first word.

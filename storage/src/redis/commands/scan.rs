@@ -3,11 +3,16 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
+use corelane_runtime::time;
 
+use crate::redis::cluster::Walk;
 use crate::redis::proto::{Command, FromReply, ToArg, Value};
 use crate::redis::{Redis, RedisError, cmd};
 
 /// Goes through elements a page at a time. Made by [`Redis::scan`] and its kin.
+///
+/// In a cluster `SCAN` goes through one primary after the other. A slot that moves to another server in between may be
+/// missed or come twice.
 ///
 /// As Redis says: what is there from beginning to end comes at least once, what comes or goes in between may or
 /// may not, and an element may come twice. Nothing is held on the server between pages.
@@ -31,13 +36,21 @@ pub struct Scan<'a, T> {
     tail: Command,
     cursor: u64,
     is_done: bool,
+    /// In a cluster, for `SCAN`.
+    walk: Option<Walk>,
     page: PhantomData<fn() -> T>,
 }
 
 impl<'a, T: FromReply> Scan<'a, T> {
     fn new(redis: &'a Redis, head: Command, pattern: &str, page: u32) -> Scan<'a, T> {
         let tail = Command::new("MATCH").arg(pattern).arg("COUNT").arg(page);
-        Scan { redis, head, tail, cursor: 0, is_done: false, page: PhantomData }
+        Scan { redis, head, tail, cursor: 0, is_done: false, walk: None, page: PhantomData }
+    }
+
+    /// Goes through all primaries, if there are several.
+    fn everywhere(mut self) -> Scan<'a, T> {
+        self.walk = self.redis.cluster().map(|_| Walk::default());
+        self
     }
 
     /// The next page, which may be empty; `None` after the last.
@@ -51,13 +64,25 @@ impl<'a, T: FromReply> Scan<'a, T> {
         if self.is_done {
             return Ok(None);
         }
+        if let (Some(walk), Some(cluster)) = (&mut self.walk, self.redis.cluster())
+            && walk.turn(cluster, self.redis.config().deadline).await?
+        {
+            self.cursor = 0;
+        }
         let mut command = self.head.clone();
         command.push(self.cursor.to_string().as_bytes());
         let command = command.append(&self.tail).read_only();
-        let (cursor, page): (u64, Value) = self.redis.run(command).await?;
+        let at = self.walk.as_ref().and_then(Walk::member);
+        let (cursor, page): (u64, Value) = match (at, self.redis.cluster()) {
+            (Some(member), Some(cluster)) => {
+                let deadline = time::now() + self.redis.config().deadline;
+                <(u64, Value)>::from_reply(cluster.on_member(member, command, deadline).await?)?
+            }
+            _ => self.redis.run(command).await?,
+        };
         let page = Vec::<T>::from_reply(page)?;
         self.cursor = cursor;
-        self.is_done = cursor == 0;
+        self.is_done = cursor == 0 && self.walk.as_mut().is_none_or(Walk::is_last);
         Ok(Some(page))
     }
 
@@ -84,7 +109,7 @@ impl<'a, T: FromReply> Scan<'a, T> {
 impl Redis {
     /// [`SCAN`](https://redis.io/docs/latest/commands/scan/): the keys of the database.
     pub fn scan(&self, pattern: &str, page: u32) -> Scan<'_, Bytes> {
-        Scan::new(self, cmd("SCAN"), pattern, page)
+        Scan::new(self, cmd("SCAN"), pattern, page).everywhere()
     }
 
     /// [`HSCAN`](https://redis.io/docs/latest/commands/hscan/): the fields of a hash and their values.

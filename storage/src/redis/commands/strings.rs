@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{each_key, millis};
-use crate::redis::{Call, Redis, ToArg, cmd};
+use crate::redis::{Call, Pipeline, Redis, ToArg, cmd};
 
 /// # Strings
 impl Redis {
@@ -44,14 +44,24 @@ impl Redis {
         self.run(cmd("GETEX").key(key).arg("PX").arg(millis(ttl)))
     }
 
-    /// [`MGET`](https://redis.io/docs/latest/commands/mget/): the values of several keys, in their order.
+    /// [`MGET`](https://redis.io/docs/latest/commands/mget/): the values of several keys, in their order. In a cluster keys in
+    /// different slots are read one slot after the other, not at one moment.
     pub fn mget(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Call<'_, Vec<Option<Bytes>>> {
         self.run(each_key(cmd("MGET"), keys).read_only())
     }
 
-    /// [`MSET`](https://redis.io/docs/latest/commands/mset/): sets several keys at once.
+    /// [`MSET`](https://redis.io/docs/latest/commands/mset/): sets several keys at once. In a cluster all must be in one
+    /// slot; see [`set_each`](Self::set_each).
     pub fn mset(&self, pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>) -> Call<'_, ()> {
         self.run(pairs.into_iter().fold(cmd("MSET"), |command, (key, value)| command.key(key).arg(value)))
+    }
+
+    /// [`SET`](https://redis.io/docs/latest/commands/set/) for each of several pairs, sent together. Not atomic: others may
+    /// see some of them set and some not, and if it fails some may be set. In a cluster keys may be in any slots.
+    pub fn set_each(&self, pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>) -> Call<'_, Vec<()>> {
+        let mut pipeline = Pipeline::new();
+        pairs.into_iter().for_each(|(key, value)| pipeline.push(self.set(key, value)));
+        self.pipeline(pipeline).to()
     }
 
     /// [`INCR`](https://redis.io/docs/latest/commands/incr/): adds one; the new value.

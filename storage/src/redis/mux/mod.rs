@@ -49,6 +49,15 @@ impl Request {
             Request::Many(commands) => commands,
         }
     }
+
+    /// Whether to send it again by ourselves: only after the end of a connection, and only what does no harm twice.
+    pub(super) fn may_repeat(&self, error: &RedisError) -> bool {
+        match error.kind() {
+            Kind::Lost { sent: false, .. } => true,
+            Kind::Lost { sent: true, .. } => self.commands().iter().all(Command::is_read_only),
+            _ => false,
+        }
+    }
 }
 
 /// How the connection is.
@@ -453,6 +462,11 @@ impl Mux {
 
     pub(super) fn is_up(&self) -> bool {
         matches!(self.link, Link::Up { .. })
+    }
+
+    /// True if callers are refused at once.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.link, Link::Away(_))
     }
 
     /// True if somebody asked since the circuit opened. Else the supervisor is woken when somebody does.

@@ -98,7 +98,7 @@ pub struct SubscriberStats {
 impl Redis {
     /// A connection for subscriptions. It is made when there is something to subscribe to.
     pub fn subscriber(&self) -> (Subscriber, Messages) {
-        let shared = start(self.node().target().clone());
+        let shared = start(self.target());
         (Subscriber { shared: Rc::clone(&shared) }, Messages { shared })
     }
 }

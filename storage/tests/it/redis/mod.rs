@@ -1,9 +1,11 @@
 mod basics;
 mod bounds;
+mod cluster;
 mod drops;
 mod families;
 mod faults;
 mod hostile;
+mod load;
 mod pubsub;
 mod tls;
 mod transactions;

@@ -1,7 +1,7 @@
 //! `redis-server` as a child process.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -116,6 +116,37 @@ impl RedisServer {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// What it answers to an inline command, without the framing: text, a number, or `-` and an error.
+    pub(crate) fn ask(&self, command: &str) -> String {
+        read_text(&mut self.send(command))
+    }
+
+    /// The elements of the list that it answers with.
+    pub(crate) fn ask_list(&self, command: &str) -> Vec<String> {
+        let mut lines = self.send(command);
+        let count = read_text(&mut lines).parse().unwrap();
+        (0..count).map(|_| read_text(&mut lines)).collect()
+    }
+
+    /// Sends an inline command on a connection of its own, to read the answer from.
+    fn send(&self, command: &str) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(START_MAX)).unwrap();
+        let auth = self.password.as_ref().map(|password| format!("AUTH {password}\r\n")).unwrap_or_default();
+        stream.write_all(format!("{auth}{command}\r\n").as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream);
+        if !auth.is_empty() {
+            assert_eq!(read_text(&mut lines), "OK");
+        }
+        lines
+    }
+
+    /// The port of the cluster bus, as the arguments say.
+    pub(crate) fn cluster_port(&self) -> String {
+        let at = self.arguments.iter().position(|word| word == "--cluster-port").unwrap();
+        self.arguments[at + 1].clone()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -157,6 +188,24 @@ impl RedisServer {
         self.kill();
         self.spawn();
         assert!(self.wait_until_up(), "redis-server does not start again: {}", self.log());
+    }
+}
+
+/// A text, a number, a count of elements, or `-` and an error.
+fn read_text(lines: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let line = line.trim_end();
+    match line.split_at(1) {
+        ("$", "-1") => String::new(),
+        ("$", len) => {
+            let mut text = vec![0; len.parse::<usize>().unwrap() + 2];
+            lines.read_exact(&mut text).unwrap();
+            text.truncate(text.len() - 2);
+            String::from_utf8(text).unwrap()
+        }
+        ("-", _) => line.to_owned(),
+        (_, rest) => rest.to_owned(),
     }
 }
 

@@ -61,3 +61,37 @@ proptest! {
         prop_assert_eq!(written(&command), theirs(&all));
     }
 }
+
+#[test]
+fn keys_are_found_again() {
+    for (why, command, want) in [
+        ("none", Command::new("PING").arg("x"), ""),
+        ("one", Command::new("GET").key("k"), "k"),
+        ("behind others", Command::new("OBJECT ENCODING").key("k").arg("x"), "k"),
+        ("two", Command::new("LMOVE").key("a").key("b").arg("LEFT").arg("LEFT"), "a b"),
+        ("a row", Command::new("DEL").key("a").key("b").key("c").key("d"), "a b c d"),
+        ("with values", Command::new("MSET").key("a").arg(1).key("b").arg(2).key("c").arg(3), "a b c"),
+        (
+            "one apart",
+            Command::new("ZUNIONSTORE").key("to").arg(3).key("a").key("b").key("c").arg("x"),
+            "to a b c",
+        ),
+        ("two apart", Command::new("X").key("to").arg(1).arg(2).key("b"), "to b"),
+        ("several at once", Command::new("X").key(("a", "b", "c")).arg("d"), "a b c"),
+        ("out of the row", Command::new("X").key("a").key("b").key("c").arg(1).key("d"), "a b c"),
+        ("empty ones", Command::new("X").key("").arg("").key("k"), " k"),
+    ] {
+        let keys: Vec<_> = command.keys().map(|key| String::from_utf8(key.to_vec()).unwrap()).collect();
+        assert_eq!(keys.join(" "), want, "{why}");
+        assert_eq!(command.arguments().count(), command.len(), "{why}");
+        assert_eq!(command.first_key(), command.keys().next(), "{why}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn arguments_come_back_as_they_went_in(args in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
+        let command = Command::new("NAME").args(args.iter().map(Vec::as_slice));
+        prop_assert!(command.arguments().skip(1).eq(args.iter().map(Vec::as_slice)));
+    }
+}

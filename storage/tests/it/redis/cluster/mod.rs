@@ -1,0 +1,5 @@
+//! A cluster of six, and one that lies.
+
+mod commands;
+mod failover;
+mod moves;
