@@ -4,6 +4,9 @@
 #[cfg(doctest)]
 mod guides;
 
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use corelane_http::client;
 #[cfg(feature = "config")]
 #[doc(inline)]
 pub use corelane_http::config;

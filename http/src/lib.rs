@@ -36,6 +36,8 @@
 
 pub mod app;
 pub mod body;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "config")]
 pub mod config;
 mod conn;

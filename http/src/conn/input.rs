@@ -10,7 +10,7 @@ const _: () = assert!((u16::MAX as usize) < LEASE_LARGE, "the longest head fits 
 /// Usually this is the lease that the last receive gave, frozen: requests and body chunks are views of it. Only when
 /// a head is split over two receives are its parts copied together.
 #[derive(Default)]
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Invariant: not empty.
     unread: Option<View>,
     /// What comes behind `unread` and did not fit into one lease with it. Invariant: not empty, and none if `unread`
@@ -19,7 +19,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.unread.as_deref().unwrap_or_default()
     }
 
@@ -27,7 +27,7 @@ impl Input {
     ///
     /// # Errors
     /// If no lease can be had to hold both together.
-    pub(super) fn push(&mut self, received: Lease) -> Result<(), PoolExhausted> {
+    pub(crate) fn push(&mut self, received: Lease) -> Result<(), PoolExhausted> {
         debug_assert!(!received.is_empty() && self.behind.is_none(), "received when there is nothing else");
         self.append(received.freeze())
     }
@@ -52,7 +52,7 @@ impl Input {
     ///
     /// # Errors
     /// If no lease can be had to put together what came in two receives.
-    pub(super) fn advance(&mut self, consumed: usize) -> Result<bool, PoolExhausted> {
+    pub(crate) fn advance(&mut self, consumed: usize) -> Result<bool, PoolExhausted> {
         self.skip(consumed);
         if consumed > 0 && self.unread.is_some() {
             return Ok(true);
@@ -65,7 +65,7 @@ impl Input {
 
     /// Takes `len` bytes off the front.
     #[inline]
-    pub(super) fn take(&mut self, len: usize) -> View {
+    pub(crate) fn take(&mut self, len: usize) -> View {
         let unread = self.unread.as_mut().expect("nothing is taken from an empty input");
         if unread.len() == len {
             let taken = self.unread.take().expect("just seen");
@@ -78,7 +78,7 @@ impl Input {
     }
 
     /// Drops `len` bytes off the front.
-    pub(super) fn skip(&mut self, len: usize) {
+    pub(crate) fn skip(&mut self, len: usize) {
         match &mut self.unread {
             Some(unread) if unread.len() > len => unread.advance(len),
             unread => *unread = self.behind.take(),
@@ -89,7 +89,7 @@ impl Input {
     ///
     /// # Errors
     /// If no lease can be had to copy it to, or the peer sent more than one holds before it was answered.
-    pub(super) fn into_rest(self) -> Result<Option<Lease>, PoolExhausted> {
+    pub(crate) fn into_rest(self) -> Result<Option<Lease>, PoolExhausted> {
         let Some(unread) = self.unread else { return Ok(None) };
         let behind = self.behind.as_deref().unwrap_or_default();
         let mut rest = Lease::take(unread.len() + behind.len())?;

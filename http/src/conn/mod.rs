@@ -10,7 +10,7 @@
 mod answer;
 mod drive;
 mod file;
-mod input;
+pub(crate) mod input;
 mod output;
 mod turn;
 

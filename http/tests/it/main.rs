@@ -13,6 +13,8 @@ fn driver() -> DriverChoice {
     }
 }
 
+#[cfg(feature = "client")]
+mod client;
 mod errors;
 mod extract;
 mod forms;

@@ -215,6 +215,15 @@ impl Socket {
         }
     }
 
+    /// Waits until nothing of what was sent is left in the driver's hands.
+    pub(crate) async fn sent(&mut self) -> io::Result<()> {
+        match self {
+            Socket::Ring(socket) => std::future::poll_fn(|cx| socket.poll_send_idle(cx)).await,
+            // A send of this driver ends when the kernel has everything.
+            Socket::Monoio(_) => Ok(()),
+        }
+    }
+
     /// Waits until a connect that is under way has ended, either way.
     pub(crate) async fn writable(&mut self) -> io::Result<()> {
         match self {

@@ -29,21 +29,26 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+mod delivery;
 mod duplex;
 mod listener;
+
 mod send_file;
 mod split;
 mod state;
 mod stream;
+mod udp;
 
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use self::delivery::Delivery;
 pub use self::duplex::duplex;
 pub use self::listener::{ListenOptions, TcpListener, UnixListener, listen_std};
 pub use self::split::{RecvHalf, SendHalf};
 pub use self::state::CloseHandle;
 pub use self::stream::Stream;
+pub use self::udp::UdpSocket;
 
 pub(crate) use self::state::SocketState;
 

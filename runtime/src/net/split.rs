@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Io, Stream};
 use super::{PeerAddr, Shutdown};
+#[cfg(feature = "tls")]
+use crate::buf::LocalBoxFuture;
 use crate::buf::{Chunk, Chunks, Lease};
 
 impl Stream {
@@ -52,6 +54,19 @@ impl Stream {
         Ok((RecvHalf { stream: self }, SendHalf { stream: twin }))
     }
 
+    /// Waits until the kernel has taken all that was sent.
+    async fn sent(&mut self) -> io::Result<()> {
+        if self.state.broken.get() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        match &mut self.io {
+            Io::Socket(socket) => socket.sent().await,
+            Io::Memory(_) => Ok(()),
+            #[cfg(feature = "tls")]
+            Io::Tls(side) => LocalBoxFuture::new(side.under.sent()).await,
+        }
+    }
+
     /// A second stream over the same connection, with this one's stall.
     pub(crate) fn twin(&self) -> io::Result<Stream> {
         let twin = match &self.io {
@@ -83,6 +98,20 @@ impl RecvHalf {
     /// As [`Stream::set_recv_deadline`].
     pub fn set_recv_deadline(&self, deadline: Option<Instant>) {
         self.stream.set_recv_deadline(deadline);
+    }
+
+    /// Puts the stream together again, once what `other` has been given is on its way.
+    ///
+    /// # Errors
+    /// If a send of `other` has failed; the connection is closed then.
+    ///
+    /// `other` has to be the half of the same stream.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the connection.
+    pub async fn rejoin(self, mut other: SendHalf) -> io::Result<Stream> {
+        other.stream.sent().await?;
+        Ok(self.stream)
     }
 
     /// As [`Stream::shutdown`]: it acts on the connection, so on the other half too.
