@@ -6,11 +6,10 @@ mod cache;
 mod routes;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 
 use clap::Parser;
 use corelane::runtime::DriverChoice;
-use corelane::server::Server;
+use corelane::server::{Listen, Server};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,9 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "showcase", version)]
 struct Flags {
-    /// Address to listen on; port 0 takes a free one, printed at start.
+    /// Where to listen: ADDRESS:PORT (port 0 takes a free one, printed at start), unix:PATH, systemd. May be repeated.
     #[arg(long, default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: Vec<Listen>,
     /// Cores to serve with; all of them if not given.
     #[arg(long)]
     cores: Option<usize>,
@@ -50,7 +49,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         return Ok(());
     }
-    let mut server = Server::bind(flags.listen).driver(flags.driver);
+    let mut places = flags.listen.into_iter();
+    let first = places.next().expect("there is a default");
+    let mut server = places.fold(Server::new(first), Server::listen).driver(flags.driver);
     if let Some(cores) = flags.cores {
         server = server.cores(cores);
     }

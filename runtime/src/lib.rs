@@ -43,6 +43,7 @@ pub mod descriptors;
 mod driver;
 mod executor;
 pub mod fs;
+pub mod handover;
 mod launch;
 pub(crate) mod mailbox;
 pub mod mesh;
@@ -59,5 +60,5 @@ pub mod tls;
 pub use crate::driver::DriverKind;
 pub use crate::executor::{JoinError, JoinHandle, core_count, core_id, spawn, try_core_id, yield_now};
 pub use crate::launch::{
-    Builder, CoreId, DriverChoice, Handle, RingFlags, RingOptions, Runtime, RuntimeInfo, block_on,
+    Builder, CoreId, DriverChoice, Handle, Heartbeat, RingFlags, RingOptions, Runtime, RuntimeInfo, block_on,
 };

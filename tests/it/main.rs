@@ -8,6 +8,7 @@ mod files;
 mod process;
 mod redis;
 mod rest;
+mod restart;
 mod routes;
 mod signals;
 mod ticker;

@@ -10,6 +10,7 @@
 //! - [`multipart`]: `multipart/form-data`, parsed and encoded.
 //! - [`conn`]: the server's side of a connection, from one request to the next.
 //! - [`encode`] and [`mod@date`]: heads as bytes out.
+//! - [`proxy`]: what a proxy says about a connection before its first byte.
 //!
 //! Strictness is not an option: what two readers of the same bytes could take for different messages is refused.
 //! Not here: HTTP/2, HTTP/3, TLS, content codings, and the meaning of fields beyond framing and the connection.
@@ -29,5 +30,6 @@ pub mod head;
 pub mod method;
 pub mod multipart;
 pub mod name;
+pub mod proxy;
 #[allow(unsafe_code, reason = "vector instructions; each block says what makes it sound")]
 pub mod scan;

@@ -422,5 +422,6 @@ limits! {
     start_timeout: Time in 1..=24 * TIME_MS_MAX, "Time for all start hooks of a core. Over it: no start";
     stop_timeout: Time in 0..=24 * TIME_MS_MAX, "Time for all stop hooks of a core. Over it: they are dropped";
     drain_timeout: Time in 0..=24 * TIME_MS_MAX, "Time for requests under way when the server stops";
+    drain_idle_timeout: Time in 0..=24 * TIME_MS_MAX, "Time that connections at rest have for one more request when the server stops";
     half_close: Flag in ANY, "Serve clients that have closed their sending side while they wait";
 }

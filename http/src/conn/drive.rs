@@ -22,6 +22,7 @@ use super::turn::{Pending, Stage, poll_body, poll_handler};
 use super::{Conn, End, Gone};
 use crate::body::{Body, BodyError, Demand, Feed};
 use crate::request::Incoming;
+use crate::server::State;
 
 /// How long a handler waits before the connection begins to look whether its client is gone: most are done before,
 /// and save the operation.
@@ -85,6 +86,7 @@ impl Conn {
         plan: BodyPlan,
         inflow: &mut Option<Inflow>,
     ) -> Result<(), Gone> {
+        self.ticket.set(State::Stream);
         if plan == BodyPlan::Plain
             && let Some(files) = body.take_file()
         {

@@ -32,7 +32,7 @@ use crate::app::AppService;
 use crate::problem::Problem;
 use crate::request::Incoming;
 use crate::response::{IntoResponse, OnUpgrade, StatusCode, Upgraded};
-use crate::server::{Limits, Ticket, TrustedProxies};
+use crate::server::{Limits, State, Ticket, TrustedProxies};
 use answer::Answered;
 use input::Input;
 use output::Output;
@@ -141,6 +141,7 @@ pub(crate) fn serve(stream: Stream, shared: Rc<Shared>, ticket: Ticket) -> impl 
 async fn hand_over(conn: Conn, upgrade: OnUpgrade) {
     let Conn { stream, input, ticket, .. } = conn;
     stream.set_recv_deadline(None);
+    ticket.set(State::Upgrade);
     match input.into_rest() {
         Ok(unread) => upgrade.serve(Upgraded { stream, unread }).await,
         Err(_) => no_buffers(),
@@ -222,15 +223,14 @@ impl Conn {
         let at_rest = waiting == Waiting::Request;
         if at_rest {
             self.head = None;
-            if self.ticket.is_draining() {
+            if !self.ticket.rest() {
                 self.machine.close_after_response();
                 return Ok(());
             }
         }
         self.arm(waiting);
-        self.ticket.set_idle(at_rest);
         let received = self.stream.recv().await;
-        self.ticket.set_idle(false);
+        self.ticket.set(State::Request);
         self.received(received)
     }
 }

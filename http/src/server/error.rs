@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use super::TrustError;
 use crate::app::HookError;
@@ -22,6 +23,10 @@ enum Kind {
     NoAddress,
     InUse(SocketAddr),
     Listen(SocketAddr),
+    PathInUse(PathBuf),
+    NoSocket(PathBuf),
+    Path(PathBuf),
+    NotPassed(Box<str>),
     Trust(TrustError),
     Runtime,
     Factory(Box<str>),
@@ -43,6 +48,19 @@ impl ServerError {
         let in_use = source.kind() == io::ErrorKind::AddrInUse;
         let kind = if in_use { Kind::InUse(address) } else { Kind::Listen(address) };
         ServerError { kind, source: Some(source.into()) }
+    }
+
+    pub(crate) fn unix(path: &Path, source: io::Error) -> ServerError {
+        let kind = match source.kind() {
+            io::ErrorKind::AddrInUse => Kind::PathInUse,
+            io::ErrorKind::AlreadyExists => Kind::NoSocket,
+            _ => Kind::Path,
+        };
+        ServerError { kind: kind(path.to_owned()), source: Some(source.into()) }
+    }
+
+    pub(crate) fn not_passed(place: &str) -> ServerError {
+        ServerError { kind: Kind::NotPassed(place.into()), source: None }
     }
 
     pub(crate) fn trust(error: TrustError) -> ServerError {
@@ -84,7 +102,7 @@ impl ServerError {
 
     /// True if somebody else listens on the address already.
     pub fn is_address_in_use(&self) -> bool {
-        matches!(self.kind, Kind::InUse(_))
+        matches!(self.kind, Kind::InUse(_) | Kind::PathInUse(_))
     }
 }
 
@@ -97,6 +115,21 @@ impl fmt::Display for ServerError {
                 write!(f, "{address} is in use: stop what listens there, or listen on another port")
             }
             Kind::Listen(address) => write!(f, "cannot listen on {address}"),
+            Kind::PathInUse(path) => {
+                write!(
+                    f,
+                    "unix:{} is in use: stop what listens there, or listen on another path",
+                    path.display()
+                )
+            }
+            Kind::NoSocket(path) => {
+                write!(f, "{} is no socket: remove it, or listen on another path", path.display())
+            }
+            Kind::Path(path) => write!(f, "cannot listen on unix:{}", path.display()),
+            Kind::NotPassed(place) => write!(
+                f,
+                "no socket was passed for `{place}`: start this by its socket unit; `systemctl status` shows names and numbers"
+            ),
             Kind::Trust(error) => error.fmt(f),
             Kind::Factory(message) => write!(f, "the application could not be built: {message}"),
             Kind::Hook => f.write_str("a start hook failed"),

@@ -59,6 +59,11 @@ pub struct Limits {
     pub buffer_bytes_per_core: usize,
     /// Time for requests under way when the server is told to stop (30 s). Then their connections are closed.
     pub drain_timeout: Duration,
+    /// Time that connections at rest have, when the server is told to stop, to send one more request, which is answered
+    /// with `Connection: close` (0 s: they are closed at once). A client that sends a request just then would find a closed connection;
+    /// behind a balancer that does not repeat requests give it a few seconds. When another process takes over
+    /// it is 5 s at least.
+    pub drain_idle_timeout: Duration,
     /// Time for all start hooks of a core, and for those of the process (60 s). Over it the server does not start.
     pub start_timeout: Duration,
     /// Time for all stop hooks of a core once it serves no more, and for those of the process (5 s). What has not finished
@@ -90,6 +95,7 @@ impl Default for Limits {
             refuse_when_full: false,
             buffer_bytes_per_core: 256 * 1024 * 1024,
             drain_timeout: Duration::from_secs(30),
+            drain_idle_timeout: Duration::ZERO,
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(5),
             half_close: false,

@@ -1,4 +1,4 @@
-//! The server: one listener, one accept loop and one copy of the application per core.
+//! The server: its listeners, and on each core their accept loops and a copy of the application.
 //!
 //! ```no_run
 //! use corelane_http::{app::App, server::Server};
@@ -14,37 +14,65 @@
 //!
 //! [`Server::run`] takes the process over: it serves until SIGTERM or SIGINT, drains, and returns. A second signal
 //! closes at once. [`Server::start`] gives a [`Running`] instead, for tests and for programs with a main of their own.
+//!
+//! # The life of a process
+//!
+//! What [`Server::run`] does besides serving, each explained in `docs/guide/lifecycle.md`:
+//!
+//! * SIGUSR2 starts the program anew and hands the listening sockets over: the new process accepts before this one stops to.
+//!   If the new one does not come up, this one goes on.
+//! * It takes sockets from systemd ([`Listen::passed`]), tells it when it serves, reloads and stops, and answers its watchdog for as
+//!   long as every core is alive.
+//! * While it drains, it logs each second what it waits for; [`Status`] tells the program.
+//! * A core with far more connections than the mean hands new ones to the core with the fewest.
 
 mod accept;
+mod control;
 mod error;
 mod hooks;
+mod intake;
 mod limits;
 mod listen;
+mod notify;
 mod registry;
+mod running;
+mod sockets;
+mod status;
 mod trust;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use corelane_runtime::signal::{self, Signals};
-use corelane_runtime::{DriverChoice, RingOptions, Runtime, RuntimeInfo};
+use corelane_runtime::signal::Signals;
+use corelane_runtime::{CoreId, DriverChoice, RingOptions, Runtime};
 
 use crate::app::{App, Outcome};
+use accept::Job;
+use control::Program;
 use hooks::{ProcessHook, Start};
+use intake::Intake;
+use running::AtEnd;
+use sockets::Sockets;
 
 pub use error::ServerError;
 pub use limits::Limits;
+pub use listen::{Listen, ListenError};
+pub use running::Running;
+pub use sockets::ListenAddr;
+pub use status::{Activity, Phase, Status};
 pub use trust::{TrustError, TrustedProxies};
 
-pub(crate) use registry::{Registry, Ticket};
+pub(crate) use registry::{Registry, State, Ticket};
 
 /// A server being configured. See the [module](self) for the two ways to run it.
 #[must_use = "a server does nothing until `run` or `start`"]
 pub struct Server {
-    address: Result<SocketAddr, ServerError>,
+    listen: Vec<Listen>,
+    /// What was wrong with an address.
+    mistake: Option<ServerError>,
+    status: Status,
     cores: Option<usize>,
     driver: DriverChoice,
     ring_options: RingOptions,
@@ -65,8 +93,29 @@ impl Server {
             .to_socket_addrs()
             .map_err(ServerError::address)
             .and_then(|mut found| found.next().ok_or_else(ServerError::no_address));
+        match address {
+            Ok(address) => Server::new(Listen::tcp(address)),
+            Err(mistake) => {
+                let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+                Server { mistake: Some(mistake), ..Server::new(Listen::tcp(nowhere)) }
+            }
+        }
+    }
+
+    /// A server that will listen at this place, which may be something else than a TCP address.
+    ///
+    /// ```no_run
+    /// use corelane_http::app::App;
+    /// use corelane_http::server::{Listen, Server};
+    ///
+    /// Server::new(Listen::unix("/run/app.sock").mode(0o660)).run(App::new)?;
+    /// # Ok::<(), corelane_http::server::ServerError>(())
+    /// ```
+    pub fn new(listen: impl Into<Listen>) -> Server {
         Server {
-            address,
+            listen: vec![listen.into()],
+            mistake: None,
+            status: Status::default(),
             cores: None,
             driver: DriverChoice::Auto,
             ring_options: RingOptions::default(),
@@ -76,6 +125,17 @@ impl Server {
             on_start: Vec::new(),
             on_stop: Vec::new(),
         }
+    }
+
+    /// Listens at this place, too. All places serve the same application.
+    pub fn listen(mut self, listen: impl Into<Listen>) -> Server {
+        self.listen.push(listen.into());
+        self
+    }
+
+    /// What tells how far the server is, from now on until after its end.
+    pub fn status(&self) -> Status {
+        self.status.clone()
     }
 
     /// How many cores serve; every core the process may run on if not given.
@@ -177,14 +237,23 @@ impl Server {
     pub fn start(self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<Running, ServerError> {
         let cores =
             self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-        let listeners = listen::listeners(self.address?, cores)?;
-        let address = listeners.address;
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let (sockets, ready) = Sockets::open(&self.listen, cores)?;
+        let doors: Result<Vec<_>, _> =
+            (0..cores).map(|core| sockets.of_core(CoreId::new(core), cores).map(Some)).collect();
+        let doors = Mutex::new(doors.map_err(ServerError::runtime)?);
         let limits = self.limits.fit_descriptors(cores, corelane_runtime::descriptors::raise_limit());
         let trust = self.trust.map_err(ServerError::trust)?;
         hooks::run(self.on_start, self.driver, limits.start_timeout)?;
-        let (drain_timeout, stop_timeout) = (limits.drain_timeout, limits.stop_timeout);
+        let status = self.status;
+        status.set_cores(cores);
+        let at_end = AtEnd::new(self.on_stop, self.driver, limits.stop_timeout);
         let factory = Arc::new(factory);
         let (start, reports) = Start::new(cores);
+        let intake = Intake::new(cores);
+        let (of_cores, of_status) = (limits.clone(), status.clone());
         let runtime = Runtime::builder()
             .cores(Some(cores))
             .driver(self.driver)
@@ -192,17 +261,23 @@ impl Server {
             .lease_bytes_max(limits.buffer_bytes_per_core)
             .start(move |core| {
                 let start = start.core();
-                let listener = listeners.take(core);
+                let doors = doors.lock().unwrap_or_else(PoisonError::into_inner)[core.index()].take();
                 // Caught here, as the start is to tell what was wrong, and not only that a core has ended.
                 let service = catch_unwind(AssertUnwindSafe(|| factory().into_service()));
-                let (limits, trust) = (limits.clone(), trust.clone());
+                let job = Job {
+                    doors: doors.expect("a core takes its sockets once"),
+                    limits: of_cores.clone(),
+                    trust: trust.clone(),
+                    status: of_status.clone(),
+                    intake: intake.clone(),
+                };
                 async move {
                     let service = match service {
                         Ok(service) => service,
                         Err(payload) => return start.fail(ServerError::factory(&*payload)),
                     };
-                    if start.run(&service, limits.start_timeout).await {
-                        accept::serve(listener, service, limits, trust).await;
+                    if start.run(&service, job.limits.start_timeout).await {
+                        accept::serve(job, service).await;
                     }
                 }
             })
@@ -210,105 +285,31 @@ impl Server {
         if let Err(failure) = hooks::wait(&reports, cores) {
             runtime.shutdown_now();
             let ended = runtime.join().map_err(ServerError::runtime);
+            sockets.close(ready.is_some());
             // A core that has panicked says so at its end; if it does not, it was stopped from outside.
             return Err(failure.or(ended.err()).unwrap_or_else(ServerError::stopped));
         }
-        tracing::info!(%address, runtime = %runtime.info(), "listening");
-        let at_end = AtEnd { hooks: Mutex::new(self.on_stop), driver: self.driver, within: stop_timeout };
-        Ok(Running { runtime, address, grace: drain_timeout.saturating_add(stop_timeout), at_end })
+        for address in sockets.addresses() {
+            tracing::info!(%address, runtime = %runtime.info(), "listening");
+        }
+        status.advance(Phase::Serving);
+        if let Some(ready) = ready
+            && let Err(error) = ready.tell()
+        {
+            tracing::warn!(%error, "the process before this one could not be told that it may end");
+        }
+        Ok(Running { runtime, sockets, status, limits, at_end })
     }
 
     /// Starts the server and serves until the process is told to stop by SIGTERM or SIGINT; then no connection is
     /// accepted, requests under way get [`Limits::drain_timeout`] to finish, stop hooks run, and `run` returns. A second
-    /// signal closes at once.
+    /// signal closes at once. SIGUSR2 has another process take over: see the [module](self#the-life-of-a-process).
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn run(mut self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<(), ServerError> {
         let signals = Signals::block().map_err(ServerError::runtime)?;
-        let hangup = self.hangup.take();
-        let Running { runtime, grace, at_end, .. } = self.start(factory)?;
-        let ended = match hangup {
-            Some(call) => signal::drain_on_signal_but_hangup(runtime, signals, grace, call),
-            None => signal::drain_on_signal(runtime, signals, grace),
-        };
-        at_end.run();
-        ended.map_err(ServerError::runtime)
-    }
-}
-
-/// A server that listens.
-pub struct Running {
-    runtime: Runtime,
-    address: SocketAddr,
-    /// For what is under way, and for stop hooks.
-    grace: Duration,
-    at_end: AtEnd,
-}
-
-/// What is left to do when the cores have ended.
-struct AtEnd {
-    /// Never contended: it is there so that a [`Running`] can be shared, which hooks alone could not.
-    hooks: Mutex<Vec<ProcessHook>>,
-    driver: DriverChoice,
-    within: Duration,
-}
-
-impl AtEnd {
-    fn run(self) {
-        // Each by itself: one that fails keeps none of the others from running.
-        let until = Instant::now() + self.within;
-        for hook in self.hooks.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let left = until.saturating_duration_since(Instant::now());
-            if let Err(error) = hooks::run(vec![hook], self.driver, left) {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a stop hook of the process failed"
-                );
-            }
-        }
-    }
-}
-
-impl Running {
-    /// The address it listens on, with the port that was taken.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Which driver and ring flags the cores run on.
-    pub fn info(&self) -> &RuntimeInfo {
-        self.runtime.info()
-    }
-
-    /// Counters of each core.
-    pub fn core_stats(&self) -> Vec<corelane_runtime::stats::CoreStats> {
-        self.runtime.core_stats()
-    }
-
-    /// Stops accepting, lets requests under way finish for [`Limits::drain_timeout`], runs the stop hooks, and
-    /// returns when every core has ended.
-    ///
-    /// # Errors
-    /// A core ended by a panic outside any handler.
-    pub fn shutdown(self) -> Result<(), ServerError> {
-        self.runtime.shutdown(self.grace);
-        self.join()
-    }
-
-    /// Closes every connection now and returns when every core has ended. The stop hooks of cores are not waited for, those of the
-    /// process are.
-    ///
-    /// # Errors
-    /// As [`Running::shutdown`].
-    pub fn shutdown_now(self) -> Result<(), ServerError> {
-        self.runtime.shutdown_now();
-        self.join()
-    }
-
-    fn join(self) -> Result<(), ServerError> {
-        let ended = self.runtime.join().map_err(ServerError::runtime);
-        self.at_end.run();
-        ended
+        let (hangup, program) = (self.hangup.take(), Program::of_this_process());
+        self.start(factory)?.run(signals, hangup, program)
     }
 }

@@ -14,7 +14,7 @@ use super::jar::Jar;
 use super::request::TestRequest;
 use crate::app::{App, AppService};
 use crate::conn::{self, Shared};
-use crate::server::{Limits, Registry, TrustedProxies};
+use crate::server::{Limits, Registry, State, TrustedProxies};
 
 /// Bytes that one direction of a connection in memory holds before its sender waits: about what a socket does.
 const DUPLEX_BYTES: usize = 64 * 1024;
@@ -165,7 +165,7 @@ impl TestClient {
                 };
                 let (shared, registry) = core.get_or_init(make);
                 let (near, far) = duplex(DUPLEX_BYTES);
-                let ticket = registry.enter(far.close_handle(), false);
+                let ticket = registry.enter(far.close_handle(), State::Fresh);
                 drop(corelane_runtime::spawn(conn::serve(far, shared.clone(), ticket)));
                 near.split()
             }

@@ -333,4 +333,14 @@ impl Acceptor {
             Acceptor::Monoio(acceptor) => acceptor.accept().await,
         }
     }
+
+    /// Has the kernel accept no more for this listener, and gives what it had accepted, one at a time.
+    ///
+    /// Dropping the future loses no connection.
+    pub(crate) async fn rest(&self) -> Option<(OwnedFd, Option<SocketAddr>)> {
+        match self {
+            Acceptor::Ring(acceptor) => acceptor.rest().await,
+            Acceptor::Monoio(acceptor) => acceptor.rest(),
+        }
+    }
 }

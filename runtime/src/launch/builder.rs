@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::info::RuntimeInfo;
 use super::run::Ready;
-use super::{CoreId, DriverChoice, RingOptions};
+use super::{CoreId, DriverChoice, Heartbeat, RingOptions};
 use crate::blocking;
 use crate::driver::{DriverKind, Findings};
 use crate::executor::{Common, Core, spawn};
@@ -332,6 +332,11 @@ impl Handle {
                 }));
             }));
         }
+    }
+
+    /// What finds out whether every core is alive.
+    pub fn heartbeat(&self) -> Heartbeat {
+        Heartbeat::new(Arc::clone(&self.cores))
     }
 
     /// Stops every core at once. Returns at once; [`Runtime::join`] waits.

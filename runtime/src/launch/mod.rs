@@ -1,6 +1,7 @@
 //! Starting cores, telling what they run on, and stopping them.
 
 mod builder;
+mod heartbeat;
 mod info;
 mod options;
 mod run;
@@ -8,6 +9,7 @@ mod run;
 use std::fmt;
 
 pub use self::builder::{Builder, Handle, Runtime};
+pub use self::heartbeat::Heartbeat;
 pub use self::info::{RingFlags, RuntimeInfo};
 pub use self::options::RingOptions;
 pub use self::run::block_on;

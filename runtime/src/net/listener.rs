@@ -177,7 +177,8 @@ fn bind_tcp(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedFd>
     Ok(fd)
 }
 
-struct Listener {
+/// A listener of one core over any stream socket: TCP, Unix, made here or inherited.
+pub struct Listener {
     acceptor: Acceptor,
     closed: Cell<bool>,
     /// Tasks in `accept`, to be told of a close.
@@ -192,8 +193,42 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// A connection that no core serves yet: it can be sent to the one that will.
+#[derive(Debug)]
+pub struct Accepted {
+    fd: OwnedFd,
+    peer: PeerAddr,
+}
+
+impl Accepted {
+    /// The connection as a stream of this core.
+    ///
+    /// # Errors
+    /// If the driver cannot take it: out of descriptors or memory. The connection is closed.
+    ///
+    /// # Panics
+    /// If the caller is not on a core.
+    pub fn into_stream(self) -> io::Result<Stream> {
+        Stream::adopt(self.fd, self.peer)
+    }
+
+    /// Who is at the other end.
+    pub fn peer_addr(&self) -> PeerAddr {
+        self.peer
+    }
+}
+
 impl Listener {
-    fn adopt(fd: OwnedFd) -> io::Result<Listener> {
+    /// Takes over a listening stream socket. Options are left as they are.
+    ///
+    /// Several cores may listen on one socket, each with a descriptor of its own: the kernel gives each connection to one of them.
+    ///
+    /// # Errors
+    /// If the driver cannot take it: out of descriptors or memory.
+    ///
+    /// # Panics
+    /// If the caller is not on a core.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Listener> {
         Ok(Listener {
             acceptor: Acceptor::adopt(fd)?,
             closed: Cell::new(false),
@@ -202,15 +237,52 @@ impl Listener {
         })
     }
 
-    async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+    /// Waits for a connection; as [`TcpListener::accept`].
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`].
+    ///
+    /// # Cancellation
+    /// May be dropped at any time: no connection is lost.
+    pub async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+        // A stream that cannot be set up is refused for the same reasons as an accept.
+        self.accept_as(|accepted| {
+            let peer = accepted.peer;
+            Ok((accepted.into_stream()?, peer))
+        })
+        .await
+    }
+
+    /// As [`accept`](Self::accept), for a connection that another core may serve.
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`].
+    ///
+    /// # Cancellation
+    /// May be dropped at any time: no connection is lost.
+    pub async fn accept_unserved(&self) -> io::Result<Accepted> {
+        self.accept_as(Ok).await
+    }
+
+    /// The next of the connections that were accepted before [`close`](Self::close) and given to nobody; `None` once the
+    /// kernel has stopped to accept for this listener and there is none left. Dropping the listener resets those.
+    ///
+    /// # Cancellation
+    /// May be dropped at any time: no connection is lost.
+    pub async fn rest(&self) -> Option<Accepted> {
+        debug_assert!(self.closed.get(), "the rest is what a closed listener leaves");
+        let (fd, peer) = self.acceptor.rest().await?;
+        Core::with(|core| core.shared.counters.accepts.add(1));
+        Some(Accepted { fd, peer: peer.map_or(PeerAddr::Unix, PeerAddr::Tcp) })
+    }
+
+    async fn accept_as<T>(&self, make: impl Fn(Accepted) -> io::Result<T>) -> io::Result<T> {
         let mut backoff = BACKOFF_MIN;
         self.give_way().await;
         loop {
             let accepted = self.accept_unless_closed().await;
-            // A stream that cannot be set up is refused for the same reasons as an accept.
             let outcome = accepted.and_then(|(fd, peer)| {
-                let peer = peer.map_or(PeerAddr::Unix, PeerAddr::Tcp);
-                Ok((Stream::adopt(fd, peer)?, peer))
+                make(Accepted { fd, peer: peer.map_or(PeerAddr::Unix, PeerAddr::Tcp) })
             });
             match outcome {
                 Ok(accepted) => {
@@ -259,7 +331,8 @@ impl Listener {
         }
     }
 
-    fn close(&self) {
+    /// Ends a pending accept and all later ones with an error; as [`TcpListener::close`].
+    pub fn close(&self) {
         self.closed.set(true);
         self.waiting.wake_all();
     }

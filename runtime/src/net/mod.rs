@@ -38,17 +38,19 @@ mod split;
 mod state;
 mod stream;
 mod udp;
+mod unix;
 
 use std::fmt;
 use std::net::SocketAddr;
 
 pub use self::delivery::Delivery;
 pub use self::duplex::duplex;
-pub use self::listener::{ListenOptions, TcpListener, UnixListener, listen_std};
+pub use self::listener::{Accepted, ListenOptions, Listener, TcpListener, UnixListener, listen_std};
 pub use self::split::{RecvHalf, SendHalf};
 pub use self::state::CloseHandle;
 pub use self::stream::Stream;
 pub use self::udp::UdpSocket;
+pub use self::unix::{UnixOptions, listen_unix_std};
 
 pub(crate) use self::state::SocketState;
 

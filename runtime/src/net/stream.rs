@@ -367,6 +367,11 @@ impl Stream {
         self.peer
     }
 
+    /// Has [`peer_addr`](Self::peer_addr) name somebody else: whom a proxy in between speaks for, once it has said so.
+    pub fn set_peer_addr(&mut self, peer: PeerAddr) {
+        self.peer = peer;
+    }
+
     /// The local TCP address.
     ///
     /// # Errors

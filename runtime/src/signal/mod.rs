@@ -1,7 +1,7 @@
-//! Signals that end the process: SIGTERM, SIGINT and SIGHUP.
+//! Signals to the process as a whole: SIGTERM, SIGINT, SIGHUP and SIGUSR2.
 //!
 //! A signal is taken by whichever thread does not block it. The threads a
-//! [`Runtime`] starts all block these three, so that no handler ever runs on a core.
+//! [`Runtime`] starts all block these four, so that no handler ever runs on a core.
 //! The program blocks them in its first thread as well, with [`Signals::block`], and waits for them
 //! there. [`drain_on_signal`] does the usual thing: the first signal drains, the second ends at once.
 //!
@@ -33,7 +33,7 @@ use std::{fmt, io, thread};
 
 use crate::Runtime;
 
-/// A request to end.
+/// What the process is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signal {
@@ -44,6 +44,8 @@ pub enum Signal {
     /// SIGHUP: the terminal has gone. A program that reloads its configuration on it waits for
     /// signals itself, or calls [`drain_on_signal_but_hangup`].
     Hangup,
+    /// SIGUSR2: by custom a wish for a new process that takes over. A program without one ends.
+    Replace,
 }
 
 impl fmt::Display for Signal {
@@ -52,6 +54,7 @@ impl fmt::Display for Signal {
             Signal::Terminate => "SIGTERM",
             Signal::Interrupt => "SIGINT",
             Signal::Hangup => "SIGHUP",
+            Signal::Replace => "SIGUSR2",
         })
     }
 }
@@ -60,6 +63,11 @@ impl fmt::Display for Signal {
 /// inherit that.
 pub(crate) fn block_in_this_thread() -> io::Result<()> {
     sys::block()
+}
+
+/// Takes the signals off those blocked in the calling thread, between fork and exec. Async-signal-safe.
+pub(crate) fn unblock_here() -> io::Result<()> {
+    sys::unblock()
 }
 
 /// Has the child that `command` will start not inherit the blocked signals.
@@ -119,6 +127,15 @@ impl Signals {
     pub fn wait_timeout(&self, longest: Duration) -> io::Result<Option<Signal>> {
         // A time beyond what the clock can tell is for ever.
         self.wait_until(Instant::now().checked_add(longest))
+    }
+
+    /// Has the calling thread take signals again as if nobody had ever blocked them: the next one does what it does by
+    /// default, which is to end the process. For a program that hangs on its way to its end.
+    ///
+    /// # Errors
+    /// None are known of; what the kernel says is handed on.
+    pub fn unblock(&self) -> io::Result<()> {
+        sys::unblock()
     }
 
     /// Makes a handle by which other threads can end waits.

@@ -13,8 +13,12 @@ use rustix::io::{Errno, read, write};
 use super::Signal;
 
 /// The signals this module is about.
-const SIGNALS: [(libc::c_int, Signal); 3] =
-    [(libc::SIGTERM, Signal::Terminate), (libc::SIGINT, Signal::Interrupt), (libc::SIGHUP, Signal::Hangup)];
+const SIGNALS: [(libc::c_int, Signal); 4] = [
+    (libc::SIGTERM, Signal::Terminate),
+    (libc::SIGINT, Signal::Interrupt),
+    (libc::SIGHUP, Signal::Hangup),
+    (libc::SIGUSR2, Signal::Replace),
+];
 
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,7 @@ fn a_signal_to_this_thread_is_taken() {
         (libc::SIGTERM, Signal::Terminate),
         (libc::SIGINT, Signal::Interrupt),
         (libc::SIGHUP, Signal::Hangup),
+        (libc::SIGUSR2, Signal::Replace),
     ] {
         // SAFETY: raise sends to the calling thread, in which the signal is blocked.
         assert_eq!(unsafe { libc::raise(number) }, 0);

@@ -8,3 +8,4 @@ mod date;
 mod encode;
 mod head;
 mod multipart;
+mod proxy;

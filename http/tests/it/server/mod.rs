@@ -9,6 +9,7 @@ mod files;
 mod handover;
 mod hooks;
 mod lifecycle;
+mod listening;
 mod persistence;
 mod random;
 mod sse;

@@ -49,6 +49,11 @@ impl Acceptor {
         }
     }
 
+    /// What is in the backlog: nothing is accepted ahead here.
+    pub(crate) fn rest(&self) -> Option<(OwnedFd, Option<SocketAddr>)> {
+        self.accept_now().ok()
+    }
+
     fn accept_now(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
         let mut flags = SocketFlags::CLOEXEC;
         if !self.uring {

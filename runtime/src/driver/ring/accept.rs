@@ -83,6 +83,23 @@ impl Inner {
         Poll::Pending
     }
 
+    /// The next of the connections accepted already; `None` once the kernel has stopped, which it is told here, and
+    /// all are taken.
+    pub(super) fn poll_rest(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Option<OwnedFd>> {
+        let Some(listener) = self.listeners.get_mut(key) else { return Poll::Ready(None) };
+        if let Some(fd) = listener.accepted.pop_front() {
+            return Poll::Ready(Some(fd));
+        }
+        if !listener.armed {
+            return Poll::Ready(None);
+        }
+        remember(&mut listener.waker, cx.waker());
+        if !std::mem::replace(&mut listener.stopping, true) {
+            self.cancel(Token::new(Kind::Accept, key));
+        }
+        Poll::Pending
+    }
+
     /// A connection was accepted, or accepting has ended.
     pub(super) fn on_accept(&mut self, key: Key, result: i32, more: bool) {
         let accepted = (result >= 0).then(|| {

@@ -206,6 +206,8 @@ impl Acceptor {
     /// # Errors
     /// `ENOBUFS` if this core has as many listeners as it may.
     pub(crate) fn new(ring: &Rc<Ring>, fd: OwnedFd) -> io::Result<Self> {
+        // An inherited one may be in the other mode, in which the kernel does not wait but completes at once.
+        rustix::io::ioctl_fionbio(&fd, false)?;
         let raw = fd.as_raw_fd();
         let key = ring.with(|inner| inner.add_listener(fd)).map_err(|fd| {
             drop(fd);
@@ -232,6 +234,19 @@ impl Acceptor {
             // It fails for one that was reset since: nobody is left to serve.
             if let Ok(peer) = getpeername(&fd) {
                 return Ok((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())));
+            }
+        }
+    }
+
+    /// What the kernel had accepted when it was told to stop, which it is at the first call.
+    ///
+    /// # Cancellation
+    /// Nothing is lost: the next call goes on.
+    pub(crate) async fn rest(&self) -> Option<(OwnedFd, Option<SocketAddr>)> {
+        loop {
+            let fd = poll_fn(|cx| self.ring.with(|inner| inner.poll_rest(self.key, cx))).await?;
+            if let Ok(peer) = getpeername(&fd) {
+                return Some((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())));
             }
         }
     }
