@@ -26,6 +26,8 @@
 
 pub mod backoff;
 pub mod circuit;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod output;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

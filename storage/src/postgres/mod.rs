@@ -1,15 +1,35 @@
 //! A PostgreSQL client that belongs to a core.
 
+mod batch;
+mod cache;
 mod config;
 mod connect;
+mod connection;
 mod db_error;
+mod encode;
 mod error;
+mod notification;
+mod options;
+mod row;
+mod rows;
+mod statement;
+mod stats;
+mod wire;
 
 use corelane_storage_proto::pg as proto;
 
+pub use self::batch::Batch;
 pub use self::config::{
     AuthMethods, ChannelBinding, Config, ConfigError, Environment, Host, HostName, LoadBalance, Roots,
     SslMode, SslNegotiation, TargetSession,
 };
+pub use self::connection::{Connection, Query, RowStream};
 pub use self::db_error::DbError;
 pub use self::error::PgError;
+pub use self::notification::Notification;
+pub use self::options::{Options, StatementMode};
+pub use self::proto::{Limits, Status};
+pub use self::row::{ColumnIndex, Row};
+pub use self::rows::{BatchRows, IntoRows, RowIter, Rows};
+pub use self::statement::{Column, Statement};
+pub use self::stats::{ErrorCounts, Stats};

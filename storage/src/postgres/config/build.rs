@@ -14,6 +14,7 @@ use super::values::{
     AuthMethods, ChannelBinding, Host, HostName, LoadBalance, Roots, SslMode, SslNegotiation, TargetSession,
 };
 use crate::Secret;
+use crate::postgres::options::Options;
 
 /// Where Debian's and Red Hat's servers have their socket.
 pub(super) const DEFAULT_SOCKET_FOLDER: &str = "/var/run/postgresql";
@@ -95,6 +96,7 @@ pub(super) fn build(mut settings: Settings, environment: &Environment) -> Result
             text => LoadBalance::from_word(text)?,
         },
         connect_timeout,
+        connection: Options::default(),
         passfile: passfile.map(|path| PassFile::read(&path)).unwrap_or_default(),
         user,
         database,

@@ -19,6 +19,7 @@ pub use self::values::{
     AuthMethods, ChannelBinding, Host, HostName, LoadBalance, Roots, SslMode, SslNegotiation, TargetSession,
 };
 use crate::Secret;
+use crate::postgres::options::Options;
 
 /// All that a client is told. Made from a [connection string](Config::parse), then changed field by field.
 ///
@@ -69,6 +70,8 @@ pub struct Config {
     /// Longest wait for one host: resolving its name, connecting, TLS and authentication. Default 5 s. libpq waits
     /// for ever unless told otherwise; nothing here does.
     pub connect_timeout: Duration,
+    /// What a connection may do, and for how long.
+    pub connection: Options,
     passfile: PassFile,
 }
 

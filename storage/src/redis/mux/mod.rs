@@ -9,7 +9,6 @@
 //! A slot's number is reused only when neither its caller nor a list refers to it any more, so numbers
 //! need no generation.
 
-mod output;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -23,12 +22,12 @@ use corelane_runtime::buf::Chunks;
 use corelane_runtime::net::{CloseHandle, Shutdown};
 use slab::Slab;
 
-use self::output::Output;
 use self::slot::{Slot, State};
 use super::config::Config;
 use super::error::{Cause, Kind, RedisError};
 use super::proto::{Command, Value};
 use super::stats::Stats;
+use crate::output::Output;
 
 /// Fewest replies that are told as a half: a second send costs about as much as telling these.
 const SHARE_MIN: usize = 16;

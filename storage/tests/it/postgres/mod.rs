@@ -1,3 +1,16 @@
 //! The PostgreSQL client against PostgreSQL 15.
 
+mod basics;
 mod server;
+
+use corelane_storage::postgres::{Config, Connection};
+
+use crate::support::pg_server::PgServer;
+
+pub(crate) fn config(server: &PgServer) -> Config {
+    Config::parse(&server.url()).unwrap()
+}
+
+pub(crate) async fn connect(server: &PgServer) -> Connection {
+    Connection::connect(&config(server)).await.unwrap()
+}

@@ -2,9 +2,9 @@
 
 use corelane_runtime::buf::{Chunk, Chunks, LEASE_MEDIUM, Lease};
 
-/// Commands as bytes, in buffers from the core's pool: what one turn of the core issues leaves in one write.
+/// Commands or statements as bytes, in buffers from the core's pool: what one turn of the core issues leaves in one write.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     full: Chunks,
     tail: Option<Lease>,
     /// Bytes in both.
@@ -14,9 +14,9 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Appends a piece of a command.
+    /// Appends a piece.
     #[inline]
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub(crate) fn push(&mut self, piece: &[u8]) {
         self.bytes += piece.len();
         if let Some(tail) = &mut self.tail
             && tail.extend_from_slice(piece).is_ok()
@@ -47,17 +47,17 @@ impl Output {
 
     /// Bytes that the kernel does not have yet.
     #[inline]
-    pub(super) fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.bytes + self.sending
     }
 
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
     /// Hands all bytes to the writer.
-    pub(super) fn take(&mut self) -> Chunks {
+    pub(crate) fn take(&mut self) -> Chunks {
         let mut chunks = std::mem::take(&mut self.full);
         chunks.extend(self.tail.take().map(Chunk::Lease));
         self.sending += std::mem::take(&mut self.bytes);
@@ -65,12 +65,12 @@ impl Output {
     }
 
     /// The writer is done.
-    pub(super) fn sent(&mut self) {
+    pub(crate) fn sent(&mut self) {
         self.sending = 0;
     }
 
     /// Throws all away: the connection they were for is gone.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Output::default();
     }
 }
