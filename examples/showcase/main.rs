@@ -3,13 +3,14 @@
 //! `cargo run --release --example showcase` serves on 127.0.0.1:8080 with every core. `--help` lists the flags.
 
 mod cache;
+mod edge;
 mod routes;
 
 use std::io::IsTerminal;
 
 use clap::Parser;
 use corelane::runtime::DriverChoice;
-use corelane::server::{Listen, Server};
+use corelane::server::{Listen, Server, TrustedProxies};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,6 +28,10 @@ struct Flags {
     /// How the kernel is asked for I/O: auto takes the best that works here, the others or an error.
     #[arg(long, default_value = "auto", value_parser = |name: &str| name.parse::<DriverChoice>())]
     driver: DriverChoice,
+    /// A proxy that is believed about the client, as an address or a network, or `unix` for all that come over a Unix
+    /// socket; may be given more than once.
+    #[arg(long, value_name = "NETWORK|unix")]
+    trusted_proxy: Vec<String>,
     /// List the routes and exit.
     #[arg(long)]
     routes: bool,
@@ -51,10 +56,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut places = flags.listen.into_iter();
     let first = places.next().expect("there is a default");
-    let mut server = places.fold(Server::new(first), Server::listen).driver(flags.driver);
+    let mut server = places
+        .fold(Server::new(first), Server::listen)
+        .driver(flags.driver)
+        .trust(trust(&flags.trusted_proxy)?);
     if let Some(cores) = flags.cores {
         server = server.cores(cores);
     }
     server.run(|| cache::with_redis(routes::app()))?;
     Ok(())
+}
+
+fn trust(proxies: &[String]) -> Result<TrustedProxies, corelane::server::TrustError> {
+    let trusted = TrustedProxies::new(proxies.iter().filter(|proxy| *proxy != "unix"))?;
+    Ok(if proxies.iter().any(|proxy| proxy == "unix") { trusted.unix() } else { trusted })
 }

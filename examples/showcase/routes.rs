@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use corelane::body::BodyError;
 use corelane::openapi::{Spec, op};
 use corelane::prelude::*;
 use corelane::response::Body;
@@ -12,8 +13,12 @@ use corelane::runtime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::edge;
+
 /// Largest body `POST /echo` takes, in bytes.
 const ECHO_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest body `POST /upload` takes, in bytes.
+const UPLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// Bounds of `GET /stream`: chunks, and bytes of each.
 const STREAM_CHUNKS_MAX: u32 = 1_000_000;
 const STREAM_CHUNK_BYTES_MAX: usize = 1024 * 1024;
@@ -25,7 +30,7 @@ pub(crate) fn app() -> App {
     let html = "text/html; charset=utf-8";
     let text = "text/plain; charset=utf-8";
     let bytes = "application/octet-stream";
-    App::new()
+    let app = App::new()
         .state(Served(served.clone()))
         .with(Count(served))
         .route(
@@ -67,6 +72,15 @@ pub(crate) fn app() -> App {
             ),
         )
         .route(
+            "/upload",
+            post(upload).body_limit(UPLOAD_BYTES_MAX).describe(
+                op("upload")
+                    .summary("Reads the body piece by piece")
+                    .body_bytes(bytes)
+                    .json::<Upload>(200, "Its length"),
+            ),
+        )
+        .route(
             "/stream",
             get(stream).describe(
                 op("stream")
@@ -88,8 +102,8 @@ pub(crate) fn app() -> App {
         .route(
             "/core",
             get(core).describe(op("core").summary("Which core answers").json::<Core>(200, "This one")),
-        )
-        .openapi(Spec::new("Corelane showcase", env!("CARGO_PKG_VERSION")))
+        );
+    edge::with_edge(app).openapi(Spec::new("Corelane showcase", env!("CARGO_PKG_VERSION")))
 }
 
 async fn index() -> Html<&'static str> {
@@ -126,6 +140,21 @@ async fn echo(request: Request) -> Response {
         Ok(()) => response,
         Err(_) => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+#[derive(Serialize, ToSchema)]
+struct Upload {
+    bytes: usize,
+}
+
+/// Reads the body, one chunk at a time, and throws it away.
+async fn upload(request: Request) -> Result<Json<Upload>, BodyError> {
+    let mut body = request.into_body();
+    let mut bytes = 0;
+    while let Some(chunk) = body.chunk().await {
+        bytes += chunk?.len();
+    }
+    Ok(Json(Upload { bytes }))
 }
 
 #[derive(Deserialize, IntoParams)]
