@@ -97,6 +97,15 @@ impl Exclusive {
         Ok(())
     }
 
+    /// Sends a command that belongs to the handshake and must succeed, within the configured `connect_timeout`.
+    pub(super) async fn insist(&mut self, command: &Command, config: &Config) -> Result<(), Cause> {
+        let limit = config.connect_timeout;
+        match time::timeout(limit, self.expect_ok(command)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Cause::ConnectTimeout(limit)),
+        }
+    }
+
     async fn expect_ok(&mut self, command: &Command) -> Result<(), Cause> {
         match self.exchange(command).await? {
             value if value.is_ok() => Ok(()),

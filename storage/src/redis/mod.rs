@@ -43,6 +43,7 @@ mod pipeline;
 mod pool;
 pub mod pubsub;
 mod stats;
+pub mod tracking;
 mod transaction;
 mod transport;
 mod url;

@@ -15,8 +15,9 @@ use super::error::{Cause, RedisError};
 use super::exclusive::{Exclusive, Target};
 use super::keep::{Kept, keep};
 use super::mux::{Depth, Mux, Request, SlotId};
-use super::proto::{Decoder, Reply, Value};
+use super::proto::{Command, Decoder, Reply, Value};
 use super::stats::Stats;
+use super::tracking::Pushes;
 
 /// The handle on a node. Its last clone ends the connection.
 #[derive(Clone)]
@@ -72,6 +73,20 @@ impl Node {
     /// See [`Mux::give_up`].
     pub(super) fn give_up(&self, slot: SlotId) {
         self.shared.with(|mux| mux.give_up(slot));
+    }
+
+    /// What is told by pushes.
+    pub(super) fn tracked<R>(&self, f: impl FnOnce(&mut Pushes) -> R) -> R {
+        self.shared.with(|mux| f(&mut mux.pushes))
+    }
+
+    /// Sends a command if there is a connection. Its reply is thrown away.
+    pub(super) fn send_and_forget(&self, command: Command) {
+        let deadline = time::now() + self.target().config.deadline;
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Ok(slot) = self.submit(&Request::One(command), deadline, &mut cx) {
+            self.give_up(slot);
+        }
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -151,7 +166,13 @@ impl Kept for Shared {
 }
 
 /// Runs one connection to its end; gives the cause.
-async fn run(shared: &Rc<Shared>, connection: Exclusive) -> Cause {
+async fn run(shared: &Rc<Shared>, mut connection: Exclusive) -> Cause {
+    let tracking = shared.with(|mux| mux.pushes.command());
+    if let Some(command) = tracking
+        && let Err(cause) = connection.insist(&command, &shared.target.config).await
+    {
+        return cause;
+    }
     let (stream, decoder, unread) = connection.into_parts();
     let closer = stream.close_handle();
     let (receiver, sender) = match stream.split() {
@@ -200,8 +221,7 @@ fn tell(mux: &mut Mux, decoder: &mut Decoder, input: &mut &[u8]) -> Result<bool,
                 mux.on_reply(value, now)?;
                 share -= 1;
             }
-            // Nothing was subscribed to on this connection.
-            Some(Reply::Push(_)) => mux.stats.pushes += 1,
+            Some(Reply::Push(items)) => mux.on_push(items),
             None => break,
         }
     }

@@ -16,6 +16,8 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Messages that answer no command (RESP3).
     pub pushes: u64,
+    /// Those of them that nobody asked for, or of a kind that is not known: thrown away.
+    pub pushes_dropped: u64,
     /// Connections made. One less is how often it reconnected.
     pub connects: u64,
     /// Tries to connect that failed.

@@ -12,6 +12,7 @@
 //! ```
 
 mod bitmaps;
+mod functions;
 mod geo;
 mod hashes;
 mod hyperloglog;
@@ -26,6 +27,7 @@ mod streams;
 mod strings;
 
 pub use self::bitmaps::BitOp;
+pub use self::functions::{FunctionInfo, Library, LibraryInfo};
 pub use self::lists::ListEnd;
 pub use self::scan::Scan;
 pub use self::scripts::Script;

@@ -27,6 +27,7 @@ use super::config::Config;
 use super::error::{Cause, Kind, RedisError};
 use super::proto::{Command, Value};
 use super::stats::Stats;
+use super::tracking::Pushes;
 use crate::output::Output;
 
 /// Fewest replies that are told as a half: a second send costs about as much as telling these.
@@ -102,6 +103,7 @@ pub(super) struct Mux {
     demand: bool,
     supervisor: Option<Waker>,
     pub(super) stats: Stats,
+    pub(super) pushes: Pushes,
     /// To be woken once nothing is borrowed.
     pub(super) wakes: Vec<Waker>,
 }
@@ -126,6 +128,7 @@ impl Mux {
             demand: false,
             supervisor: None,
             stats: Stats::default(),
+            pushes: Pushes::default(),
             wakes: Vec::new(),
         }
     }
@@ -347,6 +350,12 @@ impl Mux {
         Ok(())
     }
 
+    /// A message that answers no command has come.
+    pub(super) fn on_push(&mut self, items: Vec<Value>) {
+        self.stats.pushes += 1;
+        self.stats.pushes_dropped += u64::from(!self.pushes.take(items, &mut self.wakes));
+    }
+
     /// Replies to tell before those who got one have a turn.
     ///
     /// When all replies that are owed come at once, the server has nothing to do: told all at once, client and server would
@@ -419,6 +428,7 @@ impl Mux {
         self.unsent = 0;
         self.output.clear();
         self.wakes.extend(self.writer.take());
+        self.pushes.on_lost(&mut self.wakes);
         cause
     }
 

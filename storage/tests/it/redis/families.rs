@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use corelane_runtime as runtime;
-use corelane_storage::redis::commands::{BitOp, ListEnd, Script};
+use corelane_storage::redis::commands::{BitOp, Library, ListEnd, Script};
 use corelane_storage::redis::{Redis, cmd};
 
 use crate::support::on_core;
@@ -211,6 +211,52 @@ fn scans_see_everything() {
         assert_eq!(redis.hscan("h", "*", 20).all().await.unwrap().len(), 250);
         assert_eq!(redis.sscan("s", "1*", 20).all().await.unwrap().len(), 111);
         assert_eq!(redis.zscan("z", "*", 20).all().await.unwrap().len(), 250);
+    });
+}
+
+#[test]
+fn functions_are_loaded_when_they_are_missing() {
+    on_both_protocols(async |redis| {
+        let library = Library::new(
+            "#!lua name=lib\n\
+             redis.register_function('echo', function(keys, args) return {keys[1], args[1], #keys} end)\n\
+             redis.register_function{function_name='peek', callback=function(keys) return redis.call('GET', keys[1]) end, \
+             flags={'no-writes'}, description='reads'}",
+        );
+        redis.function_flush().await.unwrap();
+        let error = redis.fcall("echo", ["k"], ["a"]).await.unwrap_err();
+        assert_eq!(error.server().unwrap().detail(), "Function not found");
+        let (key, arg, n): (String, u8, u8) = redis.function(&library, "echo", ["k"], [7]).await.unwrap();
+        assert_eq!((key.as_str(), arg, n), ("k", 7, 1));
+        let (key, _, _): (String, u8, u8) = redis.function(&library, "echo", ["l"], [7]).await.unwrap();
+        assert_eq!(key, "l");
+        // It is there, and the function is not in it.
+        let error = redis.function::<(), _, _>(&library, "nothing", ["k"], [1]).await.unwrap_err();
+        assert_eq!(error.code(), "ERR");
+        redis.set("k", "v").await.unwrap();
+        let read: String = redis.fcall_ro("peek", ["k"], [(); 0]).to().await.unwrap();
+        assert_eq!(read, "v");
+        assert!(redis.fcall_ro("echo", ["k"], ["a"]).await.is_err(), "it may write");
+        let mut list = redis.function_list("l*").await.unwrap();
+        list[0].functions.sort_by(|a, b| a.name.cmp(&b.name));
+        let [echo, peek] = &list[0].functions[..] else { panic!("{list:?}") };
+        assert_eq!(
+            (list[0].name.as_str(), list[0].engine.as_str(), echo.name.as_str()),
+            ("lib", "LUA", "echo")
+        );
+        assert_eq!((&echo.description, &echo.flags[..]), (&None, &[][..]));
+        assert_eq!(
+            (peek.description.as_deref(), &peek.flags[..]),
+            (Some("reads"), &["no-writes".to_owned()][..])
+        );
+        assert!(redis.function_load(library.source()).await.is_err(), "it is there");
+        assert_eq!(redis.function_replace(library.source()).await.unwrap(), "lib");
+        let dump = redis.function_dump().await.unwrap();
+        redis.function_delete("lib").await.unwrap();
+        assert!(redis.function_list("*").await.unwrap().is_empty());
+        redis.function_restore(dump).await.unwrap();
+        assert_eq!(redis.function_list("*").await.unwrap().len(), 1);
+        assert_eq!(redis.function_kill().await.unwrap_err().code(), "NOTBUSY");
     });
 }
 

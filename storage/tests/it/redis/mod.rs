@@ -8,4 +8,5 @@ mod hostile;
 mod load;
 mod pubsub;
 mod tls;
+mod tracking;
 mod transactions;
