@@ -1,19 +1,17 @@
 //! Clients in turns, round by round, against one server a round.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Load, Measured};
+use super::{Load, Measured, Server};
 use crate::compare::Options;
 use crate::host;
 use crate::machine::{Machine, Provenance, root};
-use crate::server::free_address;
 use crate::stats::Spread;
 use crate::subject::target_folder;
 use crate::table::Table;
@@ -93,10 +91,10 @@ pub fn run(options: &Options) -> io::Result<Record> {
         eprintln!("round {} of {}", round + 1, options.rounds);
         let server = Server::start(server_core)?;
         for (name, program) in &clients {
-            let measured = client(program, server.address, load, options, client_core)?;
+            let measured = client(program, server.address(), load, options, client_core)?;
             runs.push(Run { round, client: (*name).to_owned(), measured });
         }
-        let measured = benchmark(server.address, load, options, client_core)?;
+        let measured = benchmark(server.address(), load, options, client_core)?;
         runs.push(Run { round, client: BENCHMARK.to_owned(), measured });
     }
     let record = Record {
@@ -132,47 +130,6 @@ fn build() -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A `redis-server` of its own, killed when dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(core: usize) -> io::Result<Server> {
-        let address = free_address()?;
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &address.port().to_string(), "--save", "", "--appendonly", "no"]);
-        command.stdin(Stdio::null()).stdout(File::create("/dev/null")?);
-        let child = host::spawn_pinned(&mut command, core).map_err(|error| {
-            io::Error::other(format!("redis-server: {error}; sudo apt-get install redis-server"))
-        })?;
-        let server = Server { child, address };
-        let until = Instant::now() + Duration::from_secs(10);
-        while !answers(address) {
-            if Instant::now() > until {
-                return Err(io::Error::other("redis-server does not answer"));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // An error means that it has ended.
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-fn answers(address: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address) else { return false };
-    let mut answer = [0; 7];
-    stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG\r\n"
 }
 
 /// Output of a program pinned to `core`.

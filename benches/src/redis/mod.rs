@@ -8,6 +8,7 @@
 //! ```
 
 mod compare;
+mod server;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use crate::load::{as_f64, parse_seconds};
 use crate::subject::Scenario;
 
 pub use self::compare::{ClientResult, Record, run, table};
+pub use self::server::Server;
 
 /// What is asked of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
