@@ -37,7 +37,7 @@ use super::config::Protocol;
 use super::error::{Kind, RedisError};
 use super::node::Node;
 use super::proto::{Command, ToArg, Value};
-use super::{Redis, cmd};
+use super::{Redis, Servers, cmd};
 
 /// Keys that wait to be taken. Then all are forgotten, which is always right.
 pub const KEYS_MAX: usize = 10_000;
@@ -97,7 +97,7 @@ impl Redis {
     /// concerns what is read over the shared connection: all but blocking commands and the reads of a `watch`.
     ///
     /// # Errors
-    /// As [`Call`](super::Call); also if this client is being told already, or speaks RESP2.
+    /// As [`Call`](super::Call); also if this client is being told already, speaks RESP2, or is one of a cluster.
     ///
     /// # Cancellation
     /// May be dropped at any time; nothing is tracked then.
@@ -107,7 +107,12 @@ impl Redis {
                 "tracking needs RESP3: the configuration asks for RESP2",
             )));
         }
-        let node = self.node().clone();
+        let Servers::One { node, .. } = &self.inner.servers else {
+            return Err(RedisError::new(Kind::Misuse(
+                "tracking works with single servers only: each node of a cluster would have to be told",
+            )));
+        };
+        let node = node.clone();
         if !node.tracked(|pushes| pushes.begin(&tracking.command)) {
             return Err(RedisError::new(Kind::Misuse(
                 "this client tracks keys already: drop the other stream first",
