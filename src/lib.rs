@@ -25,6 +25,9 @@ pub use corelane_http::{
 };
 #[doc(inline)]
 pub use corelane_middlewares as middlewares;
+#[cfg(feature = "admin")]
+#[doc(inline)]
+pub use corelane_profiling as profiling;
 #[doc(inline)]
 pub use corelane_runtime as runtime;
 #[cfg(feature = "redis")]

@@ -1,12 +1,43 @@
 //! The `corelane` command. Each subcommand is a module of its own; `corelane help` lists them.
 
-use clap::Parser;
+#![forbid(unsafe_code)]
+
+mod admin;
+mod profile;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
 
 /// Profile, benchmark, diagnose and set up Corelane applications.
 #[derive(Parser)]
 #[command(name = "corelane", version, arg_required_else_help = true)]
-struct Flags {}
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
 
-fn main() {
-    Flags::parse();
+#[derive(Subcommand)]
+enum Command {
+    /// Take a profile of a running program, by its admin listener.
+    Profile(profile::Flags),
+}
+
+fn main() -> ExitCode {
+    let done = match Flags::parse().command {
+        Command::Profile(flags) => profile::run(flags),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprint!("corelane: {error}");
+            let mut source = error.source();
+            while let Some(error) = source {
+                eprint!(": {error}");
+                source = error.source();
+            }
+            eprintln!();
+            ExitCode::FAILURE
+        }
+    }
 }

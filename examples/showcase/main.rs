@@ -7,8 +7,11 @@ mod edge;
 mod routes;
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 
 use clap::Parser;
+use corelane::middlewares::admin::Admin;
+use corelane::profiling::sampler::HISTORY_HZ;
 use corelane::runtime::DriverChoice;
 use corelane::server::{Listen, Server, TrustedProxies};
 
@@ -32,6 +35,10 @@ struct Flags {
     /// socket; may be given more than once.
     #[arg(long, value_name = "NETWORK|unix")]
     trusted_proxy: Vec<String>,
+    /// Answer profiles and statistics on this address; 127.0.0.1:9090 if none is given. One that is not loopback needs
+    /// CORELANE_ADMIN_TOKEN.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:9090")]
+    admin: Option<SocketAddr>,
     /// List the routes and exit.
     #[arg(long)]
     routes: bool,
@@ -54,6 +61,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         return Ok(());
     }
+    // Answers until the end of `main`.
+    let _admin = match flags.admin {
+        Some(address) => {
+            let mut admin = Admin::bind(address).history(HISTORY_HZ);
+            if let Ok(token) = std::env::var("CORELANE_ADMIN_TOKEN") {
+                admin = admin.token(token);
+            }
+            Some(admin.start()?)
+        }
+        None => None,
+    };
     let mut places = flags.listen.into_iter();
     let first = places.next().expect("there is a default");
     let mut server = places

@@ -14,6 +14,7 @@
 //! | [`Sessions`](session::Sessions), [`Flash`](flash::Flash) | what is remembered of a client; messages to the next page |
 //! | [`BasicAuth`](basic_auth::BasicAuth) | asks for name and password |
 //! | [`BodyLimit`](body_limit::BodyLimit) | how large bodies may be |
+//! | `admin::Admin`, with the feature `admin` | profiles and findings of the process, on an address of their own |
 //! | [`TrailingSlash`](trailing_slash::TrailingSlash), [`MethodOverride`](method_override::MethodOverride) | change what is routed |
 //!
 //! `corelane_http` has [`Deadline`](corelane_http::middleware::Deadline) and [`SetCookies`](corelane_http::cookie::SetCookies).
@@ -36,6 +37,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod access_log;
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod basic_auth;
 pub mod body_limit;
 pub mod cors;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod access_log;
+#[cfg(feature = "admin")]
+mod admin;
 mod basic_auth;
 mod body_limit;
 mod cookies;
