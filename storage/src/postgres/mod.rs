@@ -14,6 +14,7 @@ mod row;
 mod rows;
 mod statement;
 mod stats;
+pub mod types;
 mod wire;
 
 use corelane_storage_proto::pg as proto;

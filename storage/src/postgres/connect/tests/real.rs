@@ -282,7 +282,7 @@ mod tls {
                 assert!(told.contains(want), "{why}: {told}");
             }
             // The certificate is for `localhost`.
-            for (text, lets_in) in [("sslmode=verify-ca", true), ("sslmode=verify-full", false)] {
+            for (why, lets_in) in [("verify-ca", true), ("verify-full", false)] {
                 let mut config = with(&server, root, "");
                 let text = format!("host=127.0.0.1 port={}", server.port());
                 config.hosts = super::super::config(&text).hosts;
@@ -292,7 +292,7 @@ mod tls {
                     crate::postgres::SslMode::VerifyFull
                 };
                 let opened = open(&config).await;
-                assert_eq!(opened.is_ok(), lets_in, "{text}: {:?}", opened.err().map(|error| whole(&error)));
+                assert_eq!(opened.is_ok(), lets_in, "{why}: {:?}", opened.err().map(|error| whole(&error)));
             }
         });
     }
