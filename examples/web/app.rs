@@ -10,13 +10,14 @@ use corelane::middlewares::flash::{Flash, Level};
 use corelane::middlewares::i18n::{Args, I18n, Locale};
 use corelane::middlewares::panic_page::PanicPage;
 use corelane::middlewares::request_id::RequestIds;
-use corelane::middlewares::session::{MemoryStore, Session, SessionError, Sessions};
+use corelane::middlewares::session::{MemoryStore, RedisStore, Session, SessionError, Sessions};
 use corelane::middlewares::trailing_slash::TrailingSlash;
 use corelane::multipart::MultipartForm;
 use corelane::problem::Problem;
 use corelane::request::Request;
 use corelane::response::{IntoResponse, Redirect, Response, StatusCode};
 use corelane::router::post;
+use corelane::storage::redis::{Config, Redis};
 use serde::{Deserialize, Serialize};
 
 use crate::form::{Errors, NewNote};
@@ -28,10 +29,29 @@ const PHOTO_BYTES_MAX: u64 = 5 << 20;
 /// What all cores share.
 pub(crate) struct Settings {
     pub(crate) log: AccessLog,
-    pub(crate) sessions: MemoryStore,
+    pub(crate) sessions: Store,
     pub(crate) session_idle: Duration,
     pub(crate) texts: I18n,
     pub(crate) debug: bool,
+}
+
+/// Where sessions are kept.
+pub(crate) enum Store {
+    Memory(MemoryStore),
+    /// In this Redis, to which each core has a client of its own.
+    Redis(Config),
+}
+
+impl Store {
+    fn sessions(&self) -> Sessions {
+        match self {
+            Store::Memory(store) => Sessions::new(store.clone()),
+            Store::Redis(config) => {
+                let redis = Redis::lazy(config.clone()).unwrap_or_else(|error| panic!("--redis: {error}"));
+                Sessions::new(RedisStore::new(redis))
+            }
+        }
+    }
 }
 
 /// The application of one core.
@@ -43,7 +63,7 @@ pub(crate) fn build(settings: &Settings) -> App {
         .with(settings.log.layer())
         .with(PanicPage::in_debug_mode(settings.debug))
         .with(SetCookies::new())
-        .with(Sessions::new(settings.sessions.clone()).idle(settings.session_idle))
+        .with(settings.sessions.sessions().idle(settings.session_idle))
         .get("/", home)
         .get("/login", login_form)
         .post("/login", login)

@@ -15,6 +15,7 @@ use corelane::middlewares::access_log::{AccessLog, Reopen};
 use corelane::middlewares::i18n::I18n;
 use corelane::middlewares::session::MemoryStore;
 use corelane::server::Server;
+use corelane::storage::redis::Config;
 
 /// Serves notes that people keep to themselves.
 #[derive(Parser)]
@@ -29,6 +30,9 @@ struct Flags {
     /// Seconds after which an unused session ends.
     #[arg(long, default_value_t = 1800)]
     session_idle: u64,
+    /// Redis to keep sessions in, as a URL: they are there after a restart. Without one they are in memory.
+    #[arg(long)]
+    redis: Option<String>,
     /// File for the access log; the standard output if not given. SIGHUP opens it anew.
     #[arg(long)]
     access_log: Option<std::path::PathBuf>,
@@ -50,8 +54,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let settings = app::Settings {
         log: log.reopen_with(&reopen),
-        // Made here, and not in the factory: a session is the same on every core.
-        sessions: MemoryStore::new(),
+        sessions: match &flags.redis {
+            Some(url) => app::Store::Redis(Config::from_url(url)?),
+            // Made here, and not in the factory: a session is the same on every core.
+            None => app::Store::Memory(MemoryStore::new()),
+        },
         session_idle: Duration::from_secs(flags.session_idle),
         texts: I18n::load(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/web/locales"), "en")?,
         debug: flags.debug,

@@ -86,3 +86,27 @@ fn without_the_url_the_routes_are_not_there() {
     let showcase = Showcase::start(&["--cores", "1"]);
     assert_eq!(status(&showcase.get("/redis/ping")), "404");
 }
+
+#[test]
+fn two_processes_share_the_sessions_that_redis_keeps() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut redis = start_redis(port);
+    let url = format!("redis://127.0.0.1:{port}/");
+    let [one, two] = [1, 2].map(|_| Showcase::of("web", &["--cores", "2", "--redis", &url]));
+    let form = "name=Ada&password=corelane";
+    let answer = one.ask(&format!(
+        "POST /login HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: {}\r\n\r\n{form}",
+        form.len()
+    ));
+    assert_eq!(status(&answer), "303", "{answer}");
+    let cookie = answer.split("set-cookie: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    let notes = format!("GET /notes HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncookie: {cookie}\r\n\r\n");
+    for process in [&one, &two] {
+        let answer = process.ask(&notes);
+        assert!(status(&answer) == "200" && answer.contains("Ada"), "{answer}");
+    }
+    redis.kill().unwrap();
+    redis.wait().unwrap();
+    assert_eq!(status(&two.ask(&notes)), "503");
+}

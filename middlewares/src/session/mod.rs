@@ -50,6 +50,8 @@ mod handle;
 mod memory;
 mod place;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 
 use std::cell::Cell;
@@ -66,6 +68,8 @@ use corelane_http::response::{IntoResponse, Response, StatusCode};
 pub use error::SessionError;
 pub use handle::Session;
 pub use memory::{BYTES_PER_CORE, MemoryStats, MemoryStore, SESSIONS_PER_CORE};
+#[cfg(feature = "redis")]
+pub use redis::{REDIS_PREFIX, RedisStore};
 pub use store::{Saved, SessionStore, StoreError, StoreKey, Stored};
 
 use crate::vary::vary;

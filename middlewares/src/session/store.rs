@@ -101,7 +101,8 @@ pub trait SessionStore: 'static {
 pub struct StoreKey([u8; 32]);
 
 impl StoreKey {
-    pub(super) fn of(id: &str) -> StoreKey {
+    /// The key of the session with this id. The layer makes it; a store's tests may.
+    pub fn of(id: &str) -> StoreKey {
         StoreKey(Sha256::digest(id).into())
     }
 
@@ -136,6 +137,21 @@ impl Stored {
     /// Bytes with their version, and how long they are kept if nobody touches them.
     pub fn new(data: Vec<u8>, version: u64, expires_in: Duration) -> Stored {
         Stored { data, version, expires_in }
+    }
+
+    /// The bytes that were saved.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// How often they were saved since they were new.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How long they are kept if nobody touches them.
+    pub fn expires_in(&self) -> Duration {
+        self.expires_in
     }
 }
 
@@ -196,6 +212,13 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref()
     }
+}
+
+/// A lifetime in milliseconds as stores take it: at least one, at most a hundred years, so that now and it make a time.
+#[cfg(feature = "redis")]
+pub(super) fn millis_of(ttl: Duration) -> u64 {
+    const CENTURY: u64 = 100 * 365 * 24 * 3600 * 1000;
+    u64::try_from(ttl.as_millis()).unwrap_or(CENTURY).clamp(1, CENTURY)
 }
 
 /// A store whose type is forgotten, so that [`Session`](super::Session) has no parameter. The futures live in blocks that

@@ -15,4 +15,7 @@ mod request_id;
 mod rewriting;
 mod session;
 mod session_cookie;
+#[cfg(feature = "redis")]
+mod session_redis;
+mod session_store;
 mod support;
