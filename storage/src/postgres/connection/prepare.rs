@@ -13,7 +13,8 @@ use crate::postgres::cache::{Coming, Found};
 use crate::postgres::error::{Kind, PgError};
 use crate::postgres::options::StatementMode;
 use crate::postgres::statement::{Column, Statement};
-use crate::postgres::wire::{Reply, type_by_oid};
+use crate::postgres::types;
+use crate::postgres::wire::Reply;
 
 /// Types of their own that a connection remembers.
 const TYPES_MAX: usize = 1024;
@@ -86,17 +87,17 @@ async fn describe(
     };
     let mut params = Vec::with_capacity(oids.len());
     for oid in oids {
-        params.push(type_of(connection, oid)?);
+        params.push(type_of(connection, oid).await?);
     }
     for column in &mut columns {
-        column.type_ = type_of(connection, column.type_.oid())?;
+        column.type_ = type_of(connection, column.type_.oid()).await?;
     }
     let columns: Rc<[Column]> = columns.into();
     Ok(Statement { name, params: params.into(), columns })
 }
 
 /// A type by its number: built in, known from before, or looked up in the server's catalogue.
-fn type_of(connection: &Connection, oid: u32) -> Result<Type, PgError> {
+async fn type_of(connection: &Connection, oid: u32) -> Result<Type, PgError> {
     if let Some(built_in) = Type::from_oid(oid) {
         return Ok(built_in);
     }
@@ -104,7 +105,8 @@ fn type_of(connection: &Connection, oid: u32) -> Result<Type, PgError> {
     if let Some(known) = known {
         return Ok(known);
     }
-    let found = type_by_oid(oid);
+    // It asks by statements of built-in types, so that it does not come back here.
+    let found = types::resolve(connection, oid).await?;
     let mut types = connection.inner.types.borrow_mut();
     if types.len() < TYPES_MAX {
         types.push(found.clone());

@@ -39,6 +39,7 @@ mod inet;
 mod interval;
 mod numeric;
 mod range;
+mod resolve;
 
 #[cfg(feature = "json")]
 pub use postgres_types::Json;
@@ -50,6 +51,7 @@ pub use self::inet::{Inet, MacAddr};
 pub use self::interval::Interval;
 pub use self::numeric::{Numeric, NumericError};
 pub use self::range::{Multirange, Range};
+pub(super) use self::resolve::resolve;
 
 /// What a conversion fails with, as `postgres-types` has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

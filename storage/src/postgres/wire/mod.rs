@@ -37,7 +37,6 @@ use super::stats::Stats;
 use crate::output::Output;
 
 pub(super) use self::channel::Event;
-pub(super) use self::collect::type_by_oid;
 pub(super) use self::deadline::Due;
 pub(super) use self::hold::OnDrop;
 pub(super) use self::slot::{Failure, Reply, Retry};

@@ -2,6 +2,7 @@
 
 mod basics;
 mod server;
+mod types;
 
 use corelane_storage::postgres::{Config, Connection};
 
