@@ -96,6 +96,10 @@ pub struct Config {
     pub username: Option<String>,
     /// Password.
     pub password: Option<Secret>,
+    /// User of the sentinels; `None` is their default user.
+    pub sentinel_username: Option<String>,
+    /// Password of the sentinels. Default none: `password` is for the servers they watch over.
+    pub sentinel_password: Option<Secret>,
     /// Database to select. Default 0.
     pub database: u32,
     /// Name shown in `CLIENT LIST`. Default `corelane`.
@@ -148,6 +152,8 @@ impl Config {
             tls_roots: None,
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
             database: 0,
             client_name: Some("corelane".to_owned()),
             protocol: Protocol::Best,

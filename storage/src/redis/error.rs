@@ -70,6 +70,8 @@ pub(super) enum Cause {
     NotRedis(&'static str),
     /// What it says about its cluster is of no use.
     Map(&'static str),
+    /// What a sentinel says about its service is of no use, or no longer true.
+    Sentinel(&'static str),
 }
 
 impl Cause {
@@ -77,7 +79,7 @@ impl Cause {
         Cause::Io(Arc::new(error))
     }
 
-    /// True if the server's process is not there: the try cost neither side anything.
+    /// True if the server's process is not there, or another one is asked for: the try cost neither side anything.
     pub(super) fn is_absent(&self) -> bool {
         match self {
             Cause::Io(error) => {
@@ -91,7 +93,8 @@ impl Cause {
                         | io::ErrorKind::BrokenPipe
                 )
             }
-            Cause::Eof => true,
+            // A failover is under way; the next answer may be another.
+            Cause::Eof | Cause::Sentinel(_) => true,
             _ => false,
         }
     }
@@ -286,6 +289,7 @@ impl fmt::Display for Cause {
             Cause::ConnectTimeout(time) => write!(f, "no connection within {} ms", time.as_millis()),
             Cause::Refused(error) => write!(f, "the server refused the handshake: {error}"),
             Cause::NotRedis(what) => write!(f, "this is no redis server: {what}"),
+            Cause::Sentinel(what) => write!(f, "by what the sentinel says: {what}"),
             Cause::Map(what) => write!(f, "what the server says about its cluster is of no use: {what}"),
         }
     }

@@ -36,12 +36,14 @@ mod config;
 mod error;
 mod exclusive;
 mod finder;
+mod flight;
 mod keep;
 mod mux;
 mod node;
 mod pipeline;
 mod pool;
 pub mod pubsub;
+mod sentinel;
 mod stats;
 pub mod tracking;
 mod transaction;
@@ -67,9 +69,11 @@ pub use self::url::UrlError;
 use self::cluster::{Cluster, Member};
 use self::error::Kind;
 use self::exclusive::{Exclusive, Target};
+use self::flight::Outcome;
 use self::mux::{Depth, Request};
 use self::node::Node;
 use self::pool::Pool;
+use self::sentinel::{Sentinels, Wanted, Watch};
 use self::transaction::exclusively;
 use self::transport::Encryption;
 
@@ -91,8 +95,20 @@ struct Inner {
 
 /// What a client is connected to.
 enum Servers {
-    One { node: Node, pool: Rc<Pool> },
+    /// One, which may be another one after a failover.
+    One {
+        node: Node,
+        pool: Rc<Pool>,
+        sentinel: Option<Sentinel>,
+    },
     Cluster(Rc<Cluster>),
+}
+
+/// What comes with sentinels.
+struct Sentinel {
+    /// For commands that only read, if that was asked for.
+    replica: Option<Node>,
+    _watch: Watch,
 }
 
 /// The way of a request.
@@ -138,12 +154,14 @@ impl Redis {
                 let ready = target.open().await.map_err(unavailable)?;
                 Servers::one(target, Some(ready))
             }
+            Topology::Sentinel { .. } => {
+                let sentinels = Sentinels::new(Rc::clone(&config), encryption);
+                let ready = sentinels.open(Wanted::Primary).await.map_err(unavailable)?;
+                Servers::watched(&sentinels, Some(ready))
+            }
             Topology::Cluster => {
                 let cluster = Cluster::connect(Rc::clone(&config), encryption).await;
                 Servers::Cluster(Rc::new(cluster.map_err(unavailable)?))
-            }
-            Topology::Sentinel { .. } => {
-                return Err(RedisError::new(Kind::Misuse("sentinels need a client of their own")));
             }
         };
         Ok(Redis { inner: Rc::new(Inner { config, servers }) })
@@ -163,7 +181,7 @@ impl Redis {
             Topology::Single => Servers::one(Target::first(&config, &encryption), None),
             Topology::Cluster => Servers::Cluster(Rc::new(Cluster::lazy(Rc::clone(&config), encryption))),
             Topology::Sentinel { .. } => {
-                return Err(RedisError::new(Kind::Misuse("sentinels need a client of their own")));
+                Servers::watched(&Sentinels::new(Rc::clone(&config), encryption), None)
             }
         };
         Ok(Redis { inner: Rc::new(Inner { config, servers }) })
@@ -213,7 +231,13 @@ impl Redis {
     /// What this client has done, with all servers together.
     pub fn stats(&self) -> Stats {
         match &self.inner.servers {
-            Servers::One { node, .. } => node.stats(),
+            Servers::One { node, sentinel, .. } => {
+                let mut stats = node.stats();
+                if let Some(Sentinel { replica: Some(replica), .. }) = sentinel {
+                    stats.add(&replica.stats());
+                }
+                stats
+            }
             Servers::Cluster(cluster) => cluster.stats(),
         }
     }
@@ -270,13 +294,18 @@ impl Redis {
     /// The way of a request.
     #[inline]
     fn route(&self, request: &Request, patience: Duration, deadline: Instant) -> Route<'_> {
+        if request.commands().is_empty() {
+            return Route::Boxed(LocalBoxFuture::new(async { Ok(Value::Array(Vec::new())) }));
+        }
         match &self.inner.servers {
-            Servers::One { node, .. } => {
+            Servers::One { node, sentinel, .. } => {
+                if let Some(Sentinel { replica: Some(replica), .. }) = sentinel
+                    && request.commands().iter().all(Command::is_read_only)
+                {
+                    return Route::Boxed(LocalBoxFuture::new(read(replica, node, request.clone(), deadline)));
+                }
                 if request.commands().iter().any(Command::is_blocking) {
                     return Route::Boxed(LocalBoxFuture::new(exclusively(self, request.clone(), patience)));
-                }
-                if request.commands().is_empty() {
-                    return Route::Boxed(LocalBoxFuture::new(async { Ok(Value::Array(Vec::new())) }));
                 }
                 Route::Node(node)
             }
@@ -304,10 +333,30 @@ impl Redis {
     }
 }
 
+/// Asks a replica, and the primary if that one cannot answer.
+async fn read(replica: &Node, primary: &Node, request: Request, deadline: Instant) -> Outcome {
+    let outcome = flight::one(replica.clone(), request.clone(), deadline).await;
+    let is_of_use = match &outcome {
+        Ok(Value::Error(error)) => !matches!(error.code(), "LOADING" | "MASTERDOWN"),
+        Ok(_) => true,
+        Err(error) => error.is_deadline(),
+    };
+    if is_of_use { outcome } else { flight::one(primary.clone(), request, deadline).await }
+}
+
 impl Servers {
     fn one(target: Target, ready: Option<Exclusive>) -> Servers {
         let pool = Pool::new(target.clone());
-        Servers::One { node: Node::start(target, ready), pool }
+        Servers::One { node: Node::start(target, ready), pool, sentinel: None }
+    }
+
+    fn watched(sentinels: &Rc<Sentinels>, ready: Option<Exclusive>) -> Servers {
+        let target = sentinels.target(Wanted::Primary);
+        let wants_replica = target.config.read_from == ReadFrom::Replica;
+        let replica = wants_replica.then(|| Node::start(sentinels.target(Wanted::Replica), None));
+        let (pool, node) = (Pool::new(target.clone()), Node::start(target, ready));
+        let watch = Watch::start(Rc::clone(sentinels), node.clone(), Rc::clone(&pool));
+        Servers::One { node, pool, sentinel: Some(Sentinel { replica, _watch: watch }) }
     }
 }
 

@@ -110,6 +110,11 @@ impl Node {
         self.shared.mux.borrow().is_up()
     }
 
+    /// Ends the connection, so that another one is made.
+    pub(super) fn end(&self, cause: Cause) {
+        self.shared.with(|mux| mux.end(cause));
+    }
+
     pub(super) fn is_away(&self) -> bool {
         self.shared.mux.borrow().is_away()
     }

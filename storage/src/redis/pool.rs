@@ -67,6 +67,11 @@ impl Pool {
         Ok(Lent { pool: Rc::clone(self), connection: None, is_clean: true })
     }
 
+    /// Closes those that nobody uses: the server is another one now.
+    pub(super) fn forget_idle(&self) {
+        drop(self.idle.take());
+    }
+
     /// One that is still alive.
     fn take_idle(&self) -> Option<Exclusive> {
         loop {

@@ -168,7 +168,7 @@ impl Redis {
     async fn lend(&self, member: Option<&Member>) -> Result<Lent, RedisError> {
         let (node, pool) = match (member, &self.inner.servers) {
             (Some(member), _) => (member.node(), member.pool()),
-            (None, Servers::One { node, pool }) => (node, pool),
+            (None, Servers::One { node, pool, .. }) => (node, pool),
             (None, Servers::Cluster(_)) => unreachable!("somebody was chosen"),
         };
         if let Some(error) = node.refusal() {

@@ -4,7 +4,6 @@
 //! the whole map is then asked for in the background, by one task, a moment later by chance, so that the many cores and
 //! processes that learn of a change together do not all ask together.
 
-mod flight;
 mod layout;
 mod map;
 mod refresh;

@@ -10,11 +10,12 @@ use corelane_runtime::time;
 
 use super::layout::{self, Range};
 use super::map::Member;
-use super::{EMPTY, Shared, flight};
+use super::{EMPTY, Shared};
 use crate::backoff::Backoff;
 use crate::redis::config::Endpoint;
 use crate::redis::error::{Cause, Kind, RedisError};
 use crate::redis::exclusive::Target;
+use crate::redis::flight;
 use crate::redis::mux::Request;
 use crate::redis::proto::{Command, Value};
 
@@ -119,7 +120,8 @@ fn known(shared: &Shared) -> Vec<Rc<Member>> {
 
 async fn ask_member(member: Rc<Member>) -> Result<(Value, Endpoint), Cause> {
     let asked = member.endpoint().clone();
-    let outcome = flight::one(member, Request::One(question()), time::now() + ANSWER_MAX).await;
+    let outcome =
+        flight::one(member.node().clone(), Request::One(question()), time::now() + ANSWER_MAX).await;
     match outcome {
         Ok(value) => Ok((value, asked)),
         Err(error) => Err(cause(&error)),

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use corelane_runtime::time;
 
-use super::flight::{self, Outcome};
 use super::layout::Redirection;
 use super::map::Member;
 use super::way::{Merge, Way};
@@ -13,6 +12,7 @@ use super::{Cluster, EMPTY, Shared};
 use crate::backoff::Backoff;
 use crate::redis::config::ReadFrom;
 use crate::redis::error::{Kind, RedisError};
+use crate::redis::flight::{self, Outcome};
 use crate::redis::mux::Request;
 use crate::redis::pool::lost;
 use crate::redis::proto::{Command, ErrorReply, Value};
@@ -377,7 +377,7 @@ impl Shared {
                 None => {
                     let groups = self.groups(&units, &pending)?;
                     let requests =
-                        groups.iter().map(|group| (Rc::clone(&group.member), joined(&units, group)));
+                        groups.iter().map(|group| (group.member.node().clone(), joined(&units, group)));
                     let outcomes = flight::all(requests.collect(), deadline).await;
                     (groups, outcomes)
                 }

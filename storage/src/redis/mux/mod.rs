@@ -525,7 +525,7 @@ impl Mux {
     }
 
     /// Ends the connection from our side; the reader then notices.
-    fn end(&mut self, cause: Cause) {
+    pub(super) fn end(&mut self, cause: Cause) {
         if let Link::Up { closer, ending } = &mut self.link
             && ending.is_none()
         {

@@ -60,6 +60,7 @@ pub use self::event::{Ended, Event, Message, Missed};
 use self::topic::{Family, Topic};
 use super::Redis;
 use super::error::{Kind, RedisError};
+use super::exclusive::Target;
 
 /// Subscribes and unsubscribes. Clones share the connection, which lasts as long as its [`Messages`].
 ///
@@ -98,9 +99,14 @@ pub struct SubscriberStats {
 impl Redis {
     /// A connection for subscriptions. It is made when there is something to subscribe to.
     pub fn subscriber(&self) -> (Subscriber, Messages) {
-        let shared = start(self.target());
-        (Subscriber { shared: Rc::clone(&shared) }, Messages { shared })
+        subscriber(self.target())
     }
+}
+
+/// A connection for subscriptions to this target.
+pub(super) fn subscriber(target: Target) -> (Subscriber, Messages) {
+    let shared = start(target);
+    (Subscriber { shared: Rc::clone(&shared) }, Messages { shared })
 }
 
 impl Subscriber {

@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod load;
 mod pubsub;
+mod sentinel;
 mod tls;
 mod tracking;
 mod transactions;

@@ -4,6 +4,7 @@ pub(crate) mod liar;
 #[cfg(feature = "postgres")]
 pub(crate) mod pg_server;
 pub(crate) mod redis_cluster;
+pub(crate) mod redis_sentinels;
 pub(crate) mod redis_server;
 
 use std::future::Future;

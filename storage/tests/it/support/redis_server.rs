@@ -19,6 +19,8 @@ pub(crate) struct RedisServer {
     folder: PathBuf,
     port: u16,
     arguments: Vec<String>,
+    /// It is a sentinel, which keeps what it learns in its configuration file.
+    is_sentinel: bool,
     /// Sent as `AUTH` before the first `PING`, if there is one.
     password: Option<String>,
 }
@@ -31,16 +33,30 @@ impl RedisServer {
 
     /// Starts one with more arguments, as on its command line.
     pub(crate) fn start_with(arguments: &[&str]) -> RedisServer {
+        RedisServer::start_as(arguments, None)
+    }
+
+    /// Starts a sentinel with this configuration.
+    pub(crate) fn start_sentinel(configuration: &str, password: Option<&str>) -> RedisServer {
+        let words = password.map(|password| ["--requirepass", password]);
+        RedisServer::start_as(words.as_ref().map_or(&[], |words| &words[..]), Some(configuration))
+    }
+
+    fn start_as(arguments: &[&str], sentinel: Option<&str>) -> RedisServer {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("corelane-redis-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
+        if let Some(configuration) = sentinel {
+            fs::write(folder.join("sentinel.conf"), configuration).unwrap();
+        }
         let password = arguments.iter().position(|word| *word == "--requirepass");
         let mut server = RedisServer {
             child: None,
             folder,
             port: 0,
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            is_sentinel: sentinel.is_some(),
             password: password.and_then(|at| arguments.get(at + 1)).map(|word| (*word).to_owned()),
         };
         // The port may be taken by another test between the look and the start.
@@ -56,7 +72,11 @@ impl RedisServer {
     }
 
     fn spawn(&mut self) {
-        let child = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        if self.is_sentinel {
+            command.arg(self.folder.join("sentinel.conf")).arg("--sentinel");
+        }
+        let child = command
             .args([
                 "--port",
                 &self.port.to_string(),

@@ -1,14 +1,13 @@
-//! Requests on shared connections of several servers at once.
+//! Requests on shared connections, by others than a [`Call`](super::Call).
 
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::map::Member;
-use crate::redis::error::RedisError;
-use crate::redis::mux::{Request, SlotId};
-use crate::redis::proto::Value;
+use super::error::RedisError;
+use super::mux::{Request, SlotId};
+use super::node::Node;
+use super::proto::Value;
 
 pub(super) type Outcome = Result<Value, RedisError>;
 
@@ -16,11 +15,9 @@ pub(super) type Outcome = Result<Value, RedisError>;
 ///
 /// # Cancellation
 /// May be dropped at any time: what was sent may be executed, and its replies are thrown away.
-pub(super) async fn all(requests: Vec<(Rc<Member>, Request)>, deadline: Instant) -> Vec<Outcome> {
-    let mut flights: Vec<Flight> = requests
-        .into_iter()
-        .map(|(member, request)| Flight { member, request, state: State::Ready })
-        .collect();
+pub(super) async fn all(requests: Vec<(Node, Request)>, deadline: Instant) -> Vec<Outcome> {
+    let mut flights: Vec<Flight> =
+        requests.into_iter().map(|(node, request)| Flight { node, request, state: State::Ready }).collect();
     poll_fn(|cx| {
         let mut is_done = true;
         for flight in &mut flights {
@@ -33,14 +30,14 @@ pub(super) async fn all(requests: Vec<(Rc<Member>, Request)>, deadline: Instant)
 }
 
 /// As [`all`], for one.
-pub(super) async fn one(member: Rc<Member>, request: Request, deadline: Instant) -> Outcome {
-    let mut flight = Flight { member, request, state: State::Ready };
+pub(super) async fn one(node: Node, request: Request, deadline: Instant) -> Outcome {
+    let mut flight = Flight { node, request, state: State::Ready };
     poll_fn(|cx| if flight.poll(deadline, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     flight.into_outcome()
 }
 
 struct Flight {
-    member: Rc<Member>,
+    node: Node,
     request: Request,
     state: State,
 }
@@ -57,14 +54,14 @@ impl Flight {
     fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         let outcome = match self.state {
             State::Done(_) | State::Taken => return true,
-            State::Ready => match self.member.node().submit(&self.request, deadline, cx) {
+            State::Ready => match self.node.submit(&self.request, deadline, cx) {
                 Ok(slot) => {
                     self.state = State::Sent(slot);
                     return false;
                 }
                 Err(error) => Err(error),
             },
-            State::Sent(slot) => match self.member.node().poll_slot(slot, cx) {
+            State::Sent(slot) => match self.node.poll_slot(slot, cx) {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => return false,
             },
@@ -84,7 +81,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let State::Sent(slot) = self.state {
-            self.member.node().give_up(slot);
+            self.node.give_up(slot);
         }
     }
 }
