@@ -4,9 +4,11 @@
 //! the whole map is then asked for in the background, by one task, a moment later by chance, so that the many cores and
 //! processes that learn of a change together do not all ask together.
 
+mod following;
 mod layout;
 mod map;
 mod refresh;
+mod request;
 mod run;
 mod walk;
 mod way;
@@ -29,8 +31,9 @@ use super::mux::Depth;
 use super::stats::Stats;
 use super::transport::Encryption;
 
+pub(super) use self::following::Following;
 pub(super) use self::map::Member;
-pub(super) use self::run::Following;
+
 pub(super) use self::walk::Walk;
 
 /// The handle on a cluster. Dropping it ends the connections.
