@@ -3,7 +3,6 @@
 use std::fmt;
 
 use postgres_types::ToSql;
-use smallvec::SmallVec;
 
 /// Statements to execute together: they leave in one write, and the server commits, flushes and answers once for all of
 /// them, which takes it far less work than one by one.
@@ -16,7 +15,7 @@ use smallvec::SmallVec;
 /// # use corelane_storage::postgres::{Connection, PgError};
 ///
 /// # async fn example(connection: Connection, ids: Vec<i32>) -> Result<(), PgError> {
-/// let mut batch = Batch::new();
+/// let mut batch = Batch::with_capacity(ids.len());
 /// for id in &ids {
 ///     batch.push("SELECT id, name FROM users WHERE id = $1", &[id]);
 /// }
@@ -29,9 +28,9 @@ use smallvec::SmallVec;
 /// ```
 #[derive(Clone, Default)]
 pub struct Batch<'a> {
-    items: SmallVec<[Item<'a>; 4]>,
+    items: Vec<Item<'a>>,
     /// Of all statements, one after the other.
-    params: SmallVec<[&'a dyn ToSql; 8]>,
+    params: Vec<&'a dyn ToSql>,
 }
 
 #[derive(Clone, Copy)]
@@ -45,6 +44,11 @@ impl<'a> Batch<'a> {
     /// An empty one.
     pub fn new() -> Batch<'a> {
         Batch::default()
+    }
+
+    /// An empty one with room for so many statements of one parameter each.
+    pub fn with_capacity(statements: usize) -> Batch<'a> {
+        Batch { items: Vec::with_capacity(statements), params: Vec::with_capacity(statements) }
     }
 
     /// Appends a statement. The list of parameters may be a temporary one, what it refers to may not.

@@ -73,8 +73,9 @@ async fn rows(connection: &Connection) {
     assert_eq!(connection.query_one("SELECT", &[]).await.unwrap().len(), 0);
     let wide: Vec<String> = (0..1600).map(|n| format!("{n} c{n}")).collect();
     let row = connection.query_one(&format!("SELECT {}", wide.join(",")), &[]).await.unwrap();
-    for n in (0..1600).rev().step_by(7) {
-        assert_eq!((row.get::<i32>(n), row.get::<i32>(format!("c{n}"))), (n as i32, n as i32));
+    for n in (0..1600i32).rev().step_by(7) {
+        let index = usize::try_from(n).unwrap();
+        assert_eq!((row.get::<i32>(index), row.get::<i32>(format!("c{n}"))), (n, n));
     }
     // Larger than any buffer on the way.
     let text = "x".repeat(3_000_000);

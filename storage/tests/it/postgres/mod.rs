@@ -1,6 +1,9 @@
 //! The PostgreSQL client against PostgreSQL 15.
 
 mod basics;
+mod drops;
+mod faults;
+mod hostile;
 mod server;
 mod types;
 

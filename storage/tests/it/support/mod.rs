@@ -2,6 +2,8 @@
 
 pub(crate) mod liar;
 #[cfg(feature = "postgres")]
+pub(crate) mod pg_liar;
+#[cfg(feature = "postgres")]
 pub(crate) mod pg_server;
 pub(crate) mod redis_cluster;
 pub(crate) mod redis_sentinels;
