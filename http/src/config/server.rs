@@ -409,6 +409,7 @@ limits! {
     target_bytes_max: Bytes<u16> in 64..=65535, "Longest request target. Over it: 414 and close";
     body_bytes_max: Bytes<u64> in ANY, "Longest request body of routes without a limit of their own. Over it: 413";
     head_timeout: Time in 1..=TIME_MS_MAX, "Time to the full head of a request. Over it: 408 and close";
+    handshake_timeout: Time in 1..=TIME_MS_MAX, "Time for a PROXY header and a TLS handshake. Over it: close";
     body_rate_min: Bytes<u32> in 0..=0xffff_ffff, "Slowest rate of a request body, in bytes a second. Slower: 408 and close";
     body_grace: Time in 1..=TIME_MS_MAX, "How long a body may be slower at its beginning";
     idle_timeout: Time in 1..=24 * TIME_MS_MAX, "How long a connection may rest between requests. Over it: close";

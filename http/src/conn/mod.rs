@@ -25,14 +25,14 @@ use std::time::{Duration, Instant, SystemTime};
 use corelane_http_proto::conn::{ConnLimits, ServerConn, Waiting};
 use corelane_http_proto::date::DateCache;
 use corelane_runtime::buf::{Lease, LocalBox, LocalBoxFuture, PoolExhausted};
-use corelane_runtime::net::{Shutdown, Stream};
+use corelane_runtime::net::Stream;
 use corelane_runtime::time;
 
 use crate::app::AppService;
 use crate::problem::Problem;
 use crate::request::Incoming;
 use crate::response::{IntoResponse, OnUpgrade, StatusCode, Upgraded};
-use crate::server::{Limits, State, Ticket, TrustedProxies};
+use crate::server::{Limits, State, Ticket, Way};
 use answer::Answered;
 use input::Input;
 use output::Output;
@@ -47,8 +47,8 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     pub(crate) service: AppService,
     pub(crate) limits: Limits,
-    /// Whom requests believe; `None` if nobody, so that a request without a proxy pays nothing.
-    trust: Option<Rc<TrustedProxies>>,
+    /// What is known of how requests come; `None` if nothing, so that a plain request without a proxy pays nothing.
+    way: Option<Rc<Way>>,
     conn_limits: Arc<ConnLimits>,
     date: RefCell<DateCache>,
     /// When the date has to be looked at again.
@@ -56,16 +56,21 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(service: AppService, limits: Limits, trust: TrustedProxies) -> Rc<Shared> {
+    pub(crate) fn new(service: AppService, limits: Limits, way: Way) -> Rc<Shared> {
         let conn_limits = Arc::new(limits.for_connection());
         Rc::new(Shared {
             service,
             limits,
-            trust: (trust != TrustedProxies::default()).then(|| Rc::new(trust)),
+            way: (way != Way::default()).then(|| Rc::new(way)),
             conn_limits,
             date: RefCell::new(DateCache::new(0)),
             date_due: Cell::new(time::now()),
         })
+    }
+
+    /// True if TLS ends here.
+    fn is_secure(&self) -> bool {
+        self.way.as_ref().is_some_and(|way| way.secure)
     }
 
     /// Brings the cached date up to date: the wall clock is read when the second is over, not for each answer.
@@ -128,12 +133,38 @@ pub(crate) fn serve(stream: Stream, shared: Rc<Shared>, ticket: Ticket) -> impl 
     let mut conn = Conn::new(stream, shared, ticket);
     async move {
         match conn.run().await {
-            Ok(End::Close) => {}
-            Ok(End::Linger) => LocalBoxFuture::new(linger(conn)).await,
-            Ok(End::Upgrade(upgrade)) => LocalBoxFuture::new(hand_over(conn, upgrade)).await,
+            Ok(End::Close) if !conn.shared.is_secure() => {}
             Err(Gone::Peer) => {}
-            Err(Gone::Buffers) => no_buffers(),
+            ended => LocalBoxFuture::new(conclude(conn, ended)).await,
         }
+    }
+}
+
+/// As [`serve`], for a connection of whose first request some bytes are there.
+pub(crate) async fn serve_begun(stream: Stream, shared: Rc<Shared>, ticket: Ticket, unread: Lease) {
+    let mut conn = Conn::new(stream, shared, ticket);
+    conn.ticket.set(State::Request);
+    let begun = match conn.received(Ok(unread)) {
+        Ok(()) => LocalBoxFuture::new(conn.work()).await,
+        Err(gone) => Err(gone),
+    };
+    let ended = match begun {
+        Ok(Some(end)) => Ok(end),
+        Ok(None) => conn.run().await,
+        Err(gone) => Err(gone),
+    };
+    LocalBoxFuture::new(conclude(conn, ended)).await;
+}
+
+/// What is left to do when a connection has come to its end.
+async fn conclude(mut conn: Conn, ended: Result<End, Gone>) {
+    match ended {
+        // Over TLS the peer is told that nothing was cut off.
+        Ok(End::Close) => drop(conn.stream.end().await),
+        Ok(End::Linger) => linger(conn).await,
+        Ok(End::Upgrade(upgrade)) => hand_over(conn, upgrade).await,
+        Err(Gone::Peer) => {}
+        Err(Gone::Buffers) => no_buffers(),
     }
 }
 
@@ -294,7 +325,7 @@ pub(crate) async fn refuse(stream: Stream, shared: Rc<Shared>, ticket: Ticket) {
 /// comes is thrown away for a moment.
 async fn linger(conn: Conn) {
     let Conn { mut stream, ticket, .. } = conn;
-    if stream.shutdown(Shutdown::Write).is_err() {
+    if stream.end().await.is_err() {
         return;
     }
     stream.set_recv_deadline(Some(time::now() + LINGER_TIMEOUT));

@@ -103,8 +103,8 @@ impl Conn {
             BodyFraming::Chunked => self.body(&mut head, None),
         };
         let mut request = head.complete(bytes, self.stream.peer_addr());
-        if let Some(trust) = &self.shared.trust {
-            request.set_trusted_proxies(Rc::clone(trust));
+        if let Some(way) = &self.shared.way {
+            request.set_way(Rc::clone(way));
         }
         let mut handler = None;
         // What a handler captured may panic when it is cloned for the call, as the handler may when it runs.

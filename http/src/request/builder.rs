@@ -8,7 +8,7 @@ use corelane_runtime::net::PeerAddr;
 
 use super::{Incoming, Request};
 use crate::body::{BODY_BYTES_MAX, Body};
-use crate::server::TrustedProxies;
+use crate::server::{TrustedProxies, Way};
 
 /// Makes a [`Request`] by hand: the head is written out and parsed as one from a socket would be.
 ///
@@ -29,13 +29,19 @@ pub struct RequestBuilder {
     has_host: bool,
     body: Body,
     peer: PeerAddr,
-    trust: Option<Rc<TrustedProxies>>,
+    way: Way,
 }
 
 impl RequestBuilder {
     pub(super) fn new(method: &str, target: &str) -> RequestBuilder {
         let head = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
-        RequestBuilder { head, has_host: false, body: Body::empty(), peer: PeerAddr::Memory, trust: None }
+        RequestBuilder {
+            head,
+            has_host: false,
+            body: Body::empty(),
+            peer: PeerAddr::Memory,
+            way: Way::default(),
+        }
     }
 
     /// Adds a field. `host: localhost` is added by [`RequestBuilder::build`] if none was given.
@@ -61,9 +67,15 @@ impl RequestBuilder {
         self
     }
 
+    /// Has it come over TLS (plainly).
+    pub fn secure(mut self) -> RequestBuilder {
+        self.way.secure = true;
+        self
+    }
+
     /// Sets whose word about the client counts (nobody's), as [`Server::trust`](crate::server::Server::trust) does.
     pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> RequestBuilder {
-        self.trust = Some(Rc::new(proxies));
+        self.way.proxies = proxies;
         self
     }
 
@@ -87,8 +99,8 @@ impl RequestBuilder {
         }
         incoming.set_body(self.body);
         let mut request = incoming.complete(view_of(&self.head), self.peer);
-        if let Some(trust) = self.trust {
-            request.set_trusted_proxies(trust);
+        if self.way != Way::default() {
+            request.set_way(Rc::new(self.way));
         }
         request
     }

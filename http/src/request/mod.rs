@@ -26,7 +26,7 @@ use corelane_runtime::net::PeerAddr;
 
 use crate::body::Body;
 use crate::router::Route;
-use crate::server::TrustedProxies;
+use crate::server::{TrustedProxies, Way};
 use parts::Parts;
 
 pub use builder::RequestBuilder;
@@ -222,11 +222,16 @@ impl Request {
 
     /// Whose word about the client counts; `None` if nobody's.
     pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
-        self.parts().trust.as_deref()
+        self.parts().way.as_ref().map(|way| &way.proxies)
     }
 
-    pub(crate) fn set_trusted_proxies(&mut self, proxies: Rc<TrustedProxies>) {
-        self.parts_mut().trust = Some(proxies);
+    /// True if it came over TLS that ends here.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.parts().way.as_ref().is_some_and(|way| way.secure)
+    }
+
+    pub(crate) fn set_way(&mut self, way: Rc<Way>) {
+        self.parts_mut().way = Some(way);
     }
 
     /// The template of the route that was found, such as `/users/{id}`; `None` if none was.

@@ -11,7 +11,7 @@ use super::extensions::Extensions;
 use super::params::ParamSpans;
 use crate::body::Body;
 use crate::router::Route;
-use crate::server::TrustedProxies;
+use crate::server::Way;
 
 /// Boxes kept by a core for reuse. More than this many requests at once allocate; what comes back over it is freed.
 const KEPT_PARTS: usize = 256;
@@ -29,8 +29,8 @@ pub(super) struct Parts {
     pub(super) bytes: Option<View>,
     pub(super) body: Body,
     pub(super) peer: PeerAddr,
-    /// Whose word about the client counts; `None` if nobody's.
-    pub(super) trust: Option<Rc<TrustedProxies>>,
+    /// `None` if it came plainly, and nobody's word about the client counts.
+    pub(super) way: Option<Rc<Way>>,
     /// Set by the router.
     pub(super) route: Option<Rc<Route>>,
     /// Spans into `bytes`, named by `route`.
@@ -48,7 +48,7 @@ pub(super) fn take() -> Box<Parts> {
             bytes: None,
             body: Body::empty(),
             peer: PeerAddr::Memory,
-            trust: None,
+            way: None,
             route: None,
             params: ParamSpans::new(),
             extensions: Extensions::default(),
@@ -62,7 +62,7 @@ pub(super) fn give_back(mut parts: Box<Parts>) {
     parts.bytes = None;
     parts.body.clear();
     parts.route = None;
-    parts.trust = None;
+    parts.way = None;
     parts.params.clear();
     parts.extensions.clear();
     // A core that ends may drop requests after its thread's locals are gone: then the box is freed.

@@ -2,16 +2,18 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use corelane_runtime::net::{Accepted, Listener};
 use corelane_runtime::{CoreId, core_id, shutdown, spawn, time};
 
+use super::greet::{Door, Handshakes, greet};
 use super::intake::Intake;
 use super::registry::{Registry, Rest, State};
-use super::sockets::Door;
+use super::sockets::Copy;
 use super::status::Status;
-use super::{Limits, TrustedProxies};
+use super::{Limits, Listen, TrustedProxies, Way};
 use crate::app::AppService;
 use crate::conn::{self, Shared};
 
@@ -33,7 +35,8 @@ const DRAIN_REPORT: Duration = Duration::from_millis(250);
 
 /// What a core is given to serve.
 pub(super) struct Job {
-    pub(super) doors: Vec<Door>,
+    pub(super) sockets: Vec<Copy>,
+    pub(super) places: Arc<[Listen]>,
     pub(super) limits: Limits,
     pub(super) trust: TrustedProxies,
     pub(super) status: Status,
@@ -43,7 +46,9 @@ pub(super) struct Job {
 /// One core while it serves.
 struct Here {
     core: CoreId,
+    /// For plain connections.
     shared: Rc<Shared>,
+    doors: Vec<Rc<Door>>,
     registry: Rc<Registry>,
     status: Status,
     intake: Intake,
@@ -51,20 +56,33 @@ struct Here {
 
 /// Accepts connections and serves each in a task of its own, until the runtime drains; then waits for the last one.
 pub(super) async fn serve(job: Job, service: AppService) {
-    let Job { doors, limits, trust, status, intake } = job;
+    let Job { sockets, places, limits, trust, status, intake } = job;
     let (drain_timeout, stop_timeout) = (limits.drain_timeout, limits.stop_timeout);
     let idle_grace = limits.drain_idle_timeout;
     let stopping = service.has_stop_hooks().then(|| service.clone());
     let core = core_id();
+    let secure = Way { proxies: trust.clone(), secure: true };
+    let secure = Shared::new(service.clone(), limits.clone(), secure);
+    let shared = Shared::new(service, limits, Way { proxies: trust, secure: false });
+    let handshakes = Handshakes::new();
+    let door = |listen: &Listen| Door {
+        plain: shared.clone(),
+        secure: secure.clone(),
+        handshakes: handshakes.clone(),
+        proxies: listen.proxies.clone(),
+        #[cfg(feature = "tls")]
+        tls: listen.tls.clone(),
+    };
     let here = Rc::new(Here {
         core,
-        shared: Shared::new(service, limits, trust),
+        doors: places.iter().map(door).map(Rc::new).collect(),
+        shared,
         registry: Registry::reporting(Some((status.clone(), core))),
         status,
         intake,
     });
-    let mut listeners = Vec::with_capacity(doors.len());
-    for (place, socket) in doors {
+    let mut listeners = Vec::with_capacity(sockets.len());
+    for (place, socket) in sockets {
         match Listener::adopt(socket) {
             Ok(listener) => listeners.push((place, Rc::new(listener))),
             Err(error) => {
@@ -145,7 +163,7 @@ impl Here {
     }
 
     /// Serves a connection that counts to this core's load already.
-    fn serve(&self, _place: usize, accepted: Accepted) {
+    fn serve(&self, place: usize, accepted: Accepted) {
         let limits = &self.shared.limits;
         let is_full = limits.refuse_when_full && self.registry.served() >= limits.connections_per_core;
         if is_full && self.registry.refused() >= REFUSED_MAX {
@@ -159,11 +177,20 @@ impl Here {
             }
         };
         let shared = self.shared.clone();
-        let state = if is_full { State::Refused } else { State::Fresh };
-        let ticket = self.registry.enter(stream.close_handle(), state);
-        if is_full {
+        let door = &self.doors[place];
+        let enter = |state| self.registry.enter(stream.close_handle(), state);
+        if door.has_handshake() {
+            if is_full {
+                // A refusal would have to be told by TLS.
+                return self.status.gone(self.core);
+            }
+            let ticket = enter(State::Handshake);
+            drop(spawn(greet(stream, door.clone(), ticket, limits.handshake_timeout)));
+        } else if is_full {
+            let ticket = enter(State::Refused);
             drop(spawn(conn::refuse(stream, shared, ticket)));
         } else {
+            let ticket = enter(State::Fresh);
             drop(spawn(conn::serve(stream, shared, ticket)));
         }
     }

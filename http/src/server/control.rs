@@ -4,7 +4,7 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{ffi::OsString, io};
@@ -13,12 +13,15 @@ use corelane_runtime::handover::{Outcome, Successor};
 use corelane_runtime::signal::{Signal, Signals};
 use corelane_runtime::{Handle, Heartbeat, Runtime};
 
+use super::Listen;
 use super::notify::Notify;
 use super::sockets::Sockets;
 use super::status::{Phase, Status};
 
 /// How often a successor is looked at while it starts.
 const SUCCESSOR_POLL: Duration = Duration::from_millis(20);
+/// How often the files of certificates are looked at.
+const CERTIFICATES_POLL: Duration = Duration::from_secs(10);
 /// How often a drain is reported.
 const REPORT: Duration = Duration::from_secs(1);
 /// How long a drain may be silent.
@@ -30,6 +33,7 @@ pub(super) struct Control {
     pub(super) handle: Handle,
     pub(super) status: Status,
     pub(super) sockets: Sockets,
+    pub(super) places: Arc<[Listen]>,
     pub(super) hangup: Option<Box<dyn FnMut() + Send>>,
     pub(super) program: Program,
     pub(super) drain_timeout: Duration,
@@ -112,16 +116,21 @@ impl Control {
     fn serve(&mut self, notify: &Notify) -> io::Result<Option<Why>> {
         let mut watchdog = notify.watchdog().map(|every| Watchdog::new(every, self.handle.heartbeat()));
         let mut starting: Option<(Successor, Instant)> = None;
+        let mut certificates_due = Instant::now() + CERTIFICATES_POLL;
         loop {
             let mut tick = watchdog.as_ref().map_or(FOR_EVER, Watchdog::left);
+            if self.has_certificates() {
+                tick = tick.min(certificates_due.saturating_duration_since(Instant::now()));
+            }
             if starting.is_some() {
                 tick = tick.min(SUCCESSOR_POLL);
             }
             let signal = self.signals.wait_timeout(tick)?;
             let is_over = self.status.phase() == Phase::Ended;
             let stop = match signal {
-                Some(Signal::Hangup) if self.hangup.is_some() => {
+                Some(Signal::Hangup) if self.hangup.is_some() || self.has_certificates() => {
                     notify.reloading();
+                    self.reload_certificates(true);
                     self.hang_up();
                     notify.say("READY=1");
                     None
@@ -146,6 +155,10 @@ impl Control {
             if let Some(watchdog) = &mut watchdog {
                 watchdog.tick(notify);
             }
+            if Instant::now() >= certificates_due {
+                self.reload_certificates(false);
+                certificates_due = Instant::now() + CERTIFICATES_POLL;
+            }
             starting = match starting.take() {
                 Some((successor, until)) => match self.look_at(successor, until)? {
                     Looked::Starting(successor) => Some((successor, until)),
@@ -156,6 +169,27 @@ impl Control {
             };
         }
     }
+
+    #[cfg(feature = "tls")]
+    fn has_certificates(&self) -> bool {
+        self.places.iter().any(|listen| listen.tls.is_some())
+    }
+
+    /// Reads certificates again: all of them, or those whose files have changed.
+    #[cfg(feature = "tls")]
+    fn reload_certificates(&self, all: bool) {
+        let all_tls = self.places.iter().filter_map(|listen| listen.tls.as_ref());
+        all_tls.filter(|tls| all || tls.is_outdated()).for_each(super::Tls::reload_and_log);
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn has_certificates(&self) -> bool {
+        debug_assert!(!self.places.is_empty(), "a server listens somewhere");
+        false
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn reload_certificates(&self, _all: bool) {}
 
     fn hang_up(&mut self) {
         if let Some(hangup) = &mut self.hangup

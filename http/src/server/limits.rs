@@ -31,6 +31,8 @@ pub struct Limits {
     /// Time from the first byte of a request (or from the accept) to its full head (10 s). Over it: 408 and close;
     /// a connection that never sent a byte is closed without an answer.
     pub head_timeout: Duration,
+    /// Time for what comes before HTTP: a header of the PROXY protocol, and a TLS handshake (10 s). Over it: close.
+    pub handshake_timeout: Duration,
     /// Slowest rate at which a body may arrive, in bytes a second (512), counted after [`Limits::body_grace`].
     /// Slower: 408 and close.
     pub body_rate_min: u32,
@@ -84,6 +86,7 @@ impl Default for Limits {
             target_bytes_max: 8 * 1024,
             body_bytes_max: 2 * 1024 * 1024,
             head_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
             body_rate_min: 512,
             body_grace: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),

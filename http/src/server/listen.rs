@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use corelane_runtime::net::UnixOptions;
 
+use super::TrustedProxies;
+
 /// One place to listen at, with what is to be said about it. A server may have several: see [`Server::listen`](super::Server::listen).
 ///
 /// As text, in flags and in `server.listen`:
@@ -32,6 +34,10 @@ use corelane_runtime::net::UnixOptions;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub(super) place: Place,
+    /// Who has to speak the PROXY protocol.
+    pub(super) proxies: Option<TrustedProxies>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::Tls>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +49,18 @@ pub(super) enum Place {
 }
 
 impl Listen {
+    fn at(place: Place) -> Listen {
+        Listen {
+            place,
+            proxies: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
     /// At a TCP address.
     pub fn tcp(address: SocketAddr) -> Listen {
-        Listen { place: Place::Tcp(address) }
+        Listen::at(Place::Tcp(address))
     }
 
     /// On a Unix socket at this path. One that a dead process has left there is replaced; it is removed when the
@@ -57,13 +72,13 @@ impl Listen {
     pub fn unix(path: impl Into<PathBuf>) -> Listen {
         let path = path.into();
         assert!(is_plain(&path), "the path of a socket holds a control character: {path:?}");
-        Listen { place: Place::Unix(path, UnixOptions::default()) }
+        Listen::at(Place::Unix(path, UnixOptions::default()))
     }
 
     /// On the sockets that systemd, or who speaks its protocol, has made for this process: all of them, or those that
     /// are called `name` (`FileDescriptorName=`). `sd_listen_fds(3)` tells about it.
     pub fn passed(name: Option<&str>) -> Listen {
-        Listen { place: Place::Passed(name.map(Into::into)) }
+        Listen::at(Place::Passed(name.map(Into::into)))
     }
 
     /// Permission bits of a Unix socket: who may write to it may connect. Without it the umask says.
@@ -91,6 +106,33 @@ impl Listen {
     #[track_caller]
     pub fn group(self, id: u32) -> Listen {
         self.with_options(|options| options.group = Some(id))
+    }
+
+    /// Has connections begin with a header of the PROXY protocol, version 1 or 2, which tells who has connected to the proxy:
+    /// that is then the [`peer`](crate::request::Request::peer), and the client's address unless a trusted proxy forwards
+    /// another. A header that tells that the client came by TLS makes the scheme `https`.
+    ///
+    /// Only these proxies may connect; whatever else comes is closed without an answer, as is who sends no header within
+    /// [`Limits::handshake_timeout`](super::Limits::handshake_timeout). Whether the protocol is spoken is never guessed: a client
+    /// could speak it, too. It comes before TLS.
+    ///
+    /// ```
+    /// use corelane_http::server::{Listen, TrustedProxies};
+    ///
+    /// let balancer = TrustedProxies::new(["10.0.0.5"])?;
+    /// let listen = Listen::tcp(([0, 0, 0, 0], 8080).into()).proxy_protocol(balancer);
+    /// # Ok::<(), corelane_http::server::TrustError>(())
+    /// ```
+    pub fn proxy_protocol(mut self, from: TrustedProxies) -> Listen {
+        self.proxies = Some(from);
+        self
+    }
+
+    /// Takes TLS here, and nothing else.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: super::Tls) -> Listen {
+        self.tls = Some(tls);
+        self
     }
 
     #[track_caller]

@@ -29,6 +29,7 @@
 mod accept;
 mod control;
 mod error;
+mod greet;
 mod hooks;
 mod intake;
 mod limits;
@@ -38,6 +39,8 @@ mod registry;
 mod running;
 mod sockets;
 mod status;
+#[cfg(feature = "tls")]
+mod tls;
 mod trust;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -62,9 +65,12 @@ pub use listen::{Listen, ListenError};
 pub use running::Running;
 pub use sockets::ListenAddr;
 pub use status::{Activity, Phase, Status};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsFileError};
 pub use trust::{TrustError, TrustedProxies};
 
 pub(crate) use registry::{Registry, State, Ticket};
+pub(crate) use trust::Way;
 
 /// A server being configured. See the [module](self) for the two ways to run it.
 #[must_use = "a server does nothing until `run` or `start`"]
@@ -241,9 +247,9 @@ impl Server {
             return Err(mistake);
         }
         let (sockets, ready) = Sockets::open(&self.listen, cores)?;
-        let doors: Result<Vec<_>, _> =
+        let copies: Result<Vec<_>, _> =
             (0..cores).map(|core| sockets.of_core(CoreId::new(core), cores).map(Some)).collect();
-        let doors = Mutex::new(doors.map_err(ServerError::runtime)?);
+        let copies = Mutex::new(copies.map_err(ServerError::runtime)?);
         let limits = self.limits.fit_descriptors(cores, corelane_runtime::descriptors::raise_limit());
         let trust = self.trust.map_err(ServerError::trust)?;
         hooks::run(self.on_start, self.driver, limits.start_timeout)?;
@@ -253,7 +259,8 @@ impl Server {
         let factory = Arc::new(factory);
         let (start, reports) = Start::new(cores);
         let intake = Intake::new(cores);
-        let (of_cores, of_status) = (limits.clone(), status.clone());
+        let places: Arc<[Listen]> = self.listen.into();
+        let (of_cores, of_status, of_places) = (limits.clone(), status.clone(), places.clone());
         let runtime = Runtime::builder()
             .cores(Some(cores))
             .driver(self.driver)
@@ -261,11 +268,12 @@ impl Server {
             .lease_bytes_max(limits.buffer_bytes_per_core)
             .start(move |core| {
                 let start = start.core();
-                let doors = doors.lock().unwrap_or_else(PoisonError::into_inner)[core.index()].take();
+                let copies = copies.lock().unwrap_or_else(PoisonError::into_inner)[core.index()].take();
                 // Caught here, as the start is to tell what was wrong, and not only that a core has ended.
                 let service = catch_unwind(AssertUnwindSafe(|| factory().into_service()));
                 let job = Job {
-                    doors: doors.expect("a core takes its sockets once"),
+                    sockets: copies.expect("a core takes its sockets once"),
+                    places: of_places.clone(),
                     limits: of_cores.clone(),
                     trust: trust.clone(),
                     status: of_status.clone(),
@@ -298,7 +306,7 @@ impl Server {
         {
             tracing::warn!(%error, "the process before this one could not be told that it may end");
         }
-        Ok(Running { runtime, sockets, status, limits, at_end })
+        Ok(Running { runtime, sockets, places, status, limits, at_end })
     }
 
     /// Starts the server and serves until the process is told to stop by SIGTERM or SIGINT; then no connection is

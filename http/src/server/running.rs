@@ -1,7 +1,7 @@
 //! A server that listens.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,13 @@ use super::control::{Control, DrainReport, Program};
 use super::hooks::{self, ProcessHook};
 use super::sockets::{ListenAddr, Sockets};
 use super::status::{Phase, Status};
-use super::{Limits, ServerError};
+use super::{Limits, Listen, ServerError};
 
 /// A server that listens. Dropping it closes every connection at once.
 pub struct Running {
     pub(super) runtime: Runtime,
     pub(super) sockets: Sockets,
+    pub(super) places: Arc<[Listen]>,
     pub(super) status: Status,
     pub(super) limits: Limits,
     pub(super) at_end: AtEnd,
@@ -123,12 +124,13 @@ impl Running {
         hangup: Option<Box<dyn FnMut() + Send>>,
         program: Program,
     ) -> Result<(), ServerError> {
-        let Running { runtime, sockets, status, limits, at_end } = self;
+        let Running { runtime, sockets, places, status, limits, at_end } = self;
         let control = Control {
             signals,
             handle: runtime.handle(),
             status: status.clone(),
             sockets,
+            places,
             hangup,
             program,
             drain_timeout: limits.drain_timeout,

@@ -53,7 +53,7 @@ struct Group {
 }
 
 /// A core's copy of a socket, and which of the server's places it is of.
-pub(super) type Door = (usize, OwnedFd);
+pub(super) type Copy = (usize, OwnedFd);
 
 impl Sockets {
     /// Makes the sockets of all places, or takes over those that there are. Done before any core starts, so that an address that
@@ -101,16 +101,16 @@ impl Sockets {
     ///
     /// # Errors
     /// The process is out of descriptors.
-    pub(super) fn of_core(&self, core: CoreId, cores: usize) -> io::Result<Vec<Door>> {
-        let mut doors = Vec::new();
+    pub(super) fn of_core(&self, core: CoreId, cores: usize) -> io::Result<Vec<Copy>> {
+        let mut copies = Vec::new();
         for (place, Group { sockets, .. }) in self.groups.iter().enumerate() {
             let own = sockets.iter().skip(core.index()).step_by(cores);
             let shared = sockets.get(core.index() % sockets.len()).filter(|_| sockets.len() <= core.index());
             for socket in own.chain(shared) {
-                doors.push((place, socket.try_clone()?));
+                copies.push((place, socket.try_clone()?));
             }
         }
-        Ok(doors)
+        Ok(copies)
     }
 
     /// All of them with their names, for a successor.

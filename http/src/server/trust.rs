@@ -25,6 +25,15 @@ pub struct TrustedProxies {
     forwarded: bool,
 }
 
+/// What is known of how a connection's requests come here, besides the socket's peer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Whose word about the client counts.
+    pub(crate) proxies: TrustedProxies,
+    /// The connection is TLS.
+    pub(crate) secure: bool,
+}
+
 /// Addresses whose first `prefix` bits are those of `first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {

@@ -14,7 +14,7 @@ use super::jar::Jar;
 use super::request::TestRequest;
 use crate::app::{App, AppService};
 use crate::conn::{self, Shared};
-use crate::server::{Limits, Registry, State, TrustedProxies};
+use crate::server::{Limits, Registry, State, Way};
 
 /// Bytes that one direction of a connection in memory holds before its sender waits: about what a socket does.
 const DUPLEX_BYTES: usize = 64 * 1024;
@@ -160,9 +160,7 @@ impl TestClient {
     pub(super) async fn open(&self) -> io::Result<(RecvHalf, SendHalf)> {
         match &self.place {
             Place::Memory { service, limits, core } => {
-                let make = || {
-                    (Shared::new(service.clone(), limits.clone(), TrustedProxies::default()), Registry::new())
-                };
+                let make = || (Shared::new(service.clone(), limits.clone(), Way::default()), Registry::new());
                 let (shared, registry) = core.get_or_init(make);
                 let (near, far) = duplex(DUPLEX_BYTES);
                 let ticket = registry.enter(far.close_handle(), State::Fresh);

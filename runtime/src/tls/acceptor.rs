@@ -7,9 +7,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use super::error::{Kind, TlsError};
-use super::pem::{self, Identity};
+use super::identities::Identities;
+use super::pem;
 use super::provider;
 use super::session::{self, Session};
+use crate::buf::Lease;
 use crate::net::Stream;
 
 /// Takes TLS connections as a server. Cheap to clone; shared by all cores.
@@ -21,7 +23,7 @@ pub struct Acceptor {
 impl Acceptor {
     /// Begins without a certificate, which has to be given.
     pub fn builder() -> AcceptorBuilder {
-        AcceptorBuilder { identity: None, client_roots: Vec::new(), alpn: Vec::new() }
+        AcceptorBuilder { identity: None, identities: None, client_roots: Vec::new(), alpn: Vec::new() }
     }
 
     /// Shakes hands over `stream`.
@@ -36,8 +38,24 @@ impl Acceptor {
     /// # Cancellation
     /// Dropping the future closes the stream.
     pub async fn accept(&self, stream: Stream) -> Result<Stream, TlsError> {
+        self.accept_begun(stream, None).await
+    }
+
+    /// As [`accept`](Self::accept), if bytes of the peer have been received already: those behind a header of the PROXY
+    /// protocol, for one.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the stream.
+    pub async fn accept_begun(&self, stream: Stream, unread: Option<Lease>) -> Result<Stream, TlsError> {
         let connection = ServerConnection::new(Arc::clone(&self.config))?;
-        session::shake_hands(stream, Session::new(connection.into())).await
+        let session = Session::new(connection.into());
+        if let Some(unread) = unread.filter(|unread| !unread.is_empty()) {
+            session.received(unread);
+        }
+        session::shake_hands(stream, session).await
     }
 }
 
@@ -51,6 +69,7 @@ impl fmt::Debug for Acceptor {
 #[must_use = "`build` makes the acceptor"]
 pub struct AcceptorBuilder {
     identity: Option<(Vec<u8>, Vec<u8>)>,
+    identities: Option<Identities>,
     client_roots: Vec<Vec<u8>>,
     alpn: Vec<Vec<u8>>,
 }
@@ -59,6 +78,13 @@ impl AcceptorBuilder {
     /// The server's certificate (PEM, the chain behind it) and its key (PEM).
     pub fn identity(mut self, chain: &[u8], key: &[u8]) -> AcceptorBuilder {
         self.identity = Some((chain.to_vec(), key.to_vec()));
+        self
+    }
+
+    /// Several of them, by the name that the client asks for, and replaceable. They take the place of
+    /// [`identity`](Self::identity).
+    pub fn identities(mut self, identities: Identities) -> AcceptorBuilder {
+        self.identities = Some(identities);
         self
     }
 
@@ -79,8 +105,10 @@ impl AcceptorBuilder {
     /// # Errors
     /// [`is_settings`](TlsError::is_settings), with what is wrong; else a key that does not fit its certificate.
     pub fn build(self) -> Result<Acceptor, TlsError> {
-        let (chain, key) = self.identity.ok_or_else(|| TlsError::new(Kind::NoIdentity))?;
-        let Identity { chain, key } = pem::identity(&chain, &key)?;
+        let identities = match self.identities {
+            Some(identities) => identities,
+            None => Identities::new(self.identity)?,
+        };
         let provider = provider();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -98,7 +126,7 @@ impl AcceptorBuilder {
                 .map_err(|_| TlsError::new(Kind::NoRoots))?;
             builder.with_client_cert_verifier(verifier)
         };
-        let mut config = builder.with_single_cert(chain, key)?;
+        let mut config = builder.with_cert_resolver(Arc::new(identities));
         config.alpn_protocols = self.alpn;
         Ok(Acceptor { config: Arc::new(config) })
     }

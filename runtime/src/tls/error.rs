@@ -57,7 +57,7 @@ impl fmt::Display for TlsError {
             Kind::NoRoots => f.write_str(
                 "no root certificates to trust: give some with `roots`, or install the system's (Debian: ca-certificates)",
             ),
-            Kind::NoIdentity => f.write_str("a server needs a certificate and its key: give them with `identity`"),
+            Kind::NoIdentity => f.write_str("a server needs a certificate and its key, and takes 256 at most: give them with `identity`"),
             Kind::Name => f.write_str("the server's name is neither a DNS name nor an IP address"),
             Kind::Tls(error) => write!(f, "TLS: {error}"),
             Kind::Io(error) => write!(f, "the connection failed during the TLS handshake: {error}"),

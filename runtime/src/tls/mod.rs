@@ -38,6 +38,7 @@
 mod acceptor;
 mod connector;
 mod error;
+mod identities;
 mod pem;
 mod session;
 mod verify;
@@ -49,6 +50,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use self::acceptor::{Acceptor, AcceptorBuilder};
 pub use self::connector::{Connector, ConnectorBuilder, Verify};
 pub use self::error::TlsError;
+pub use self::identities::{IDENTITIES_MAX, Identities};
 pub use self::session::TlsInfo;
 
 pub(crate) use self::session::Side;

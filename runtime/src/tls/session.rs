@@ -80,7 +80,7 @@ impl Session {
     }
 
     /// Takes what the stream under it has received.
-    fn received(&self, lease: Lease) {
+    pub(super) fn received(&self, lease: Lease) {
         if lease.is_empty() {
             self.transport_ended.set(true);
         } else {

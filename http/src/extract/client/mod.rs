@@ -71,7 +71,7 @@ impl FromRequest for ClientAddr {
     }
 }
 
-/// The scheme of the URL that the client asked for. What arrives here is plain; a trusted proxy says if it was not.
+/// The scheme of the URL that the client asked for: `https` if TLS ends here, or a trusted proxy says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `http`.
@@ -154,7 +154,8 @@ impl Request {
 
     /// The scheme that the client used, by the same rule.
     pub fn scheme(&self) -> Scheme {
-        walk::walk(self).scheme.and_then(Scheme::of).unwrap_or(Scheme::Http)
+        let own = if self.is_secure() { Scheme::Https } else { Scheme::Http };
+        walk::walk(self).scheme.and_then(Scheme::of).unwrap_or(own)
     }
 
     /// The host that the client asked for, by the same rule: see [`Host`](struct@Host). [`Request::host`] is what the peer

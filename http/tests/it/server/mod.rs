@@ -11,11 +11,14 @@ mod hooks;
 mod lifecycle;
 mod listening;
 mod persistence;
+mod proxy;
 mod random;
 mod sse;
 mod strictness;
 mod surface;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod trust;
 mod upgrade;
 mod uploads;
