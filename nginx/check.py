@@ -94,7 +94,6 @@ class Nginx:
             "/run/nginx.pid": self.root / "nginx.pid",
             "/var/log/nginx/error.log": self.root / "error.log",
             "worker_processes auto;": "worker_processes 2;",
-            "worker_cpu_affinity auto;": "",
             "worker_rlimit_nofile 65536;": "",
             "worker_connections 16384;": "worker_connections 512;",
         }.items():

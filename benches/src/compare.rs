@@ -220,7 +220,7 @@ fn measure(options: &Options, subject: &Subject, cores: (usize, usize)) -> io::R
 }
 
 /// Our load generator takes a process of its own: it takes its thread for a runtime, which lasts as long as the process.
-fn load_in_a_process(load: &load::Options) -> io::Result<Outcome> {
+pub(crate) fn load_in_a_process(load: &load::Options) -> io::Result<Outcome> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("load").args(load.to_arguments()).arg("--json");
     let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).output()?;

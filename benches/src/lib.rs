@@ -22,6 +22,7 @@ pub mod idle;
 pub mod latency;
 pub mod load;
 pub mod machine;
+pub mod nginx;
 pub mod process;
 pub mod redis;
 pub mod server;

@@ -5,7 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use corelane_benches::{compare, idle, load, redis, smoke};
+use corelane_benches::subject::Scenario;
+use corelane_benches::{compare, idle, load, nginx, redis, smoke};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[global_allocator]
@@ -55,6 +56,11 @@ fn run(arguments: Arguments) -> io::Result<bool> {
             let record = redis::run(&options)?;
             redis::table(&record.results).print();
             Ok(true)
+        }
+        Arguments::Compare(options) if options.scenario == Scenario::Nginx => {
+            let record = nginx::run(&options)?;
+            nginx::table(&record.results).print();
+            Ok(record.is_clean())
         }
         Arguments::Compare(options) => {
             let record = compare::run(&options)?;

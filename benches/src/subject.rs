@@ -32,6 +32,8 @@ pub enum Scenario {
     Echo,
     /// The same without HTTP.
     EchoRaw,
+    /// Plaintext through nginx. See [`crate::nginx`].
+    Nginx,
     /// Clients instead of servers: `GET` of a small value, 128 calls under way. See [`crate::redis`].
     RedisGet,
     /// The same with `SET`.
@@ -48,7 +50,7 @@ impl Scenario {
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Plaintext => "/plaintext",
+            Self::Plaintext | Self::Nginx => "/plaintext",
             Self::Json => "/json",
             Self::Echo | Self::EchoRaw => "/echo",
             Self::RedisGet | Self::RedisSet | Self::RedisPipeline => "",
@@ -59,7 +61,7 @@ impl Scenario {
     #[must_use]
     pub const fn body(self) -> Option<&'static str> {
         match self {
-            Self::Plaintext => Some("Hello, World!"),
+            Self::Plaintext | Self::Nginx => Some("Hello, World!"),
             Self::Json => Some(r#"{"message":"Hello, World!"}"#),
             _ => None,
         }
@@ -73,6 +75,7 @@ impl Scenario {
             Self::Json => "json",
             Self::Echo => "echo",
             Self::EchoRaw => "echo-raw",
+            Self::Nginx => "nginx",
             Self::RedisGet => "redis-get",
             Self::RedisSet => "redis-set",
             Self::RedisPipeline => "redis-pipeline",
