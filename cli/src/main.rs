@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod doctor;
 mod profile;
 
 use std::process::ExitCode;
@@ -21,11 +22,14 @@ struct Flags {
 enum Command {
     /// Take a profile of a running program, by its admin listener.
     Profile(profile::Flags),
+    /// Say what is wrong with a running program, by its admin listener; the exit status is 2 if something is.
+    Doctor(doctor::Flags),
 }
 
 fn main() -> ExitCode {
     let done = match Flags::parse().command {
         Command::Profile(flags) => profile::run(flags),
+        Command::Doctor(flags) => doctor::run(flags),
     };
     match done {
         Ok(code) => code,

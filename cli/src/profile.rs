@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::admin::{AdminError, Target};
+use crate::doctor;
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -26,6 +27,8 @@ enum What {
     Cpu(Cpu),
     /// What changed in CPU time: the last minutes against those before them, as a flame graph.
     Diff(Diff),
+    /// What is wrong, the costliest first: the same as `corelane doctor`.
+    Findings(doctor::Flags),
 }
 
 #[derive(Args)]
@@ -88,6 +91,7 @@ pub(crate) fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
             let path = format!("/profile/cpu?seconds={seconds}&hz={hz}&format={}", file.format()?);
             file.write(&waited(&target, &path, Duration::from_secs(seconds))?)?;
         }
+        What::Findings(flags) => return doctor::run(flags),
         What::Diff(Diff { target, minutes, file }) => {
             if file.format()? != "svg" {
                 return Err("a comparison is a flame graph: end the file's name with .svg".into());

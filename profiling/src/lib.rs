@@ -3,6 +3,8 @@
 //! [`sampler`] tells where CPU time goes, by function, core and route. [`output`] writes what it found as a flame graph,
 //! as collapsed stacks or for pprof.
 //!
+//! [`watch`] looks after the cores: tasks that hold one, figures of the last minutes; [`findings`] says what is wrong.
+//!
 //! Nothing here runs unless it is asked for, and what is not asked for costs requests nothing. This crate knows neither
 //! HTTP nor files to write to: the admin listener in `corelane-middlewares` and the `corelane` command do.
 
@@ -15,7 +17,9 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("corelane-profiling reads signal contexts and stacks of 64-bit Linux only");
 
+pub mod findings;
 pub mod output;
 pub mod profile;
 pub mod sampler;
 pub mod stacks;
+pub mod watch;

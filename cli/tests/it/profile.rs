@@ -72,3 +72,20 @@ fn what_is_wrong_is_said_with_what_to_do() {
         assert!(!done.status.success() && told(&done).contains(says), "{arguments:?}: {}", told(&done));
     }
 }
+
+#[test]
+fn findings_are_printed_and_set_the_exit_status() {
+    let bench = Bench::new("doctor");
+    let url = bench.url();
+    for command in [&["doctor"][..], &["profile", "findings"]] {
+        let done = bench.run(&[command, &["--url", &url, "--token", "s3cret"]].concat());
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        // What the tests run is a debug build, and that is a finding.
+        let expected =
+            if cfg!(debug_assertions) { (Some(2), "debug-build") } else { (Some(0), "nothing found") };
+        assert!(done.status.code() == expected.0 && text.contains(expected.1), "{text}{}", told(&done));
+    }
+    let done = bench.run(&["doctor", "--json", "--url", &url, "--token", "s3cret"]);
+    let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert!(json["findings"].is_array());
+}

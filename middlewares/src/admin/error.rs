@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use corelane_http::server::ServerError;
 use corelane_profiling::sampler::SamplerError;
+use corelane_profiling::watch::WatchError;
 
 /// Why the admin listener did not start.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) enum Kind {
     NoToken(SocketAddr),
     EmptyToken,
     Sampler(SamplerError),
+    Watch(WatchError),
     Server(ServerError),
 }
 
@@ -46,6 +48,7 @@ impl fmt::Display for AdminError {
             }
             Kind::EmptyToken => f.write_str("the admin listener's token is empty"),
             Kind::Sampler(_) => f.write_str("the admin listener cannot keep a history of profiles"),
+            Kind::Watch(_) => f.write_str("the admin listener cannot watch the cores"),
             Kind::Server(_) => f.write_str("the admin listener cannot start"),
         }
     }
@@ -57,6 +60,7 @@ impl std::error::Error for AdminError {
             Kind::Address(error) => Some(error),
             Kind::NoAddress | Kind::NoToken(_) | Kind::EmptyToken => None,
             Kind::Sampler(error) => Some(error),
+            Kind::Watch(error) => Some(error),
             Kind::Server(error) => Some(error),
         }
     }

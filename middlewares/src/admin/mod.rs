@@ -16,6 +16,7 @@
 //! | --- | --- |
 //! | `GET /` | this list |
 //! | `GET /stats` | the figures of each core, as JSON |
+//! | `GET /findings` | what is wrong, the costliest first, as JSON; `format=text` for people |
 //! | `GET /profile/cpu` | CPU time by stack: `seconds` (10, at most 300), `hz` (99, at most 999), `format` |
 //! | `GET /profile/history` | the same of the last `minutes` (5), not counting the last `skip` (0), if a history is kept |
 //! | `GET /profile/diff` | the last `minutes` against those before them, as a flame graph |
@@ -31,15 +32,18 @@
 
 mod cpu;
 mod error;
+mod findings;
 mod guard;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use corelane_http::app::App;
 use corelane_http::extract::Json;
 use corelane_http::server::{Running, Server};
 use corelane_profiling::sampler::History;
+use corelane_profiling::watch::Watch;
 use corelane_runtime::observe;
 use serde_json::{Map, Value, json};
 
@@ -57,6 +61,7 @@ pub struct Admin {
     address: Result<SocketAddr, AdminError>,
     token: Option<String>,
     history_hz: Option<u32>,
+    longest_poll: Duration,
 }
 
 impl Admin {
@@ -66,7 +71,7 @@ impl Admin {
             .to_socket_addrs()
             .map_err(|error| AdminError::new(Kind::Address(error)))
             .and_then(|mut found| found.next().ok_or(AdminError::new(Kind::NoAddress)));
-        Admin { address, token: None, history_hz: None }
+        Admin { address, token: None, history_hz: None, longest_poll: Duration::from_millis(10) }
     }
 
     /// What every request has to carry as a bearer token. Needed on an address that is not loopback; on one that is, it is
@@ -80,6 +85,12 @@ impl Admin {
     /// meant for it. Off unless asked for.
     pub fn history(mut self, hz: u32) -> Admin {
         self.history_hz = Some(hz);
+        self
+    }
+
+    /// How long a task may hold a core before that is a finding. Default 10 ms; at least 2 ms.
+    pub fn longest_poll(mut self, longest: Duration) -> Admin {
+        self.longest_poll = longest;
         self
     }
 
@@ -100,7 +111,8 @@ impl Admin {
             Some(hz) => Some(History::start(hz).map_err(|error| AdminError::new(Kind::Sampler(error)))?),
             None => None,
         };
-        let listener = Arc::new(Listener { token: self.token, history });
+        let watch = Watch::start(self.longest_poll).map_err(|error| AdminError::new(Kind::Watch(error)))?;
+        let listener = Arc::new(Listener { token: self.token, history, watch });
         let server = Server::bind(address).cores(1);
         let running = server
             .start(move || {
@@ -118,6 +130,7 @@ impl Admin {
 struct Listener {
     token: Option<String>,
     history: Option<History>,
+    watch: Watch,
 }
 
 fn app(listener: &Arc<Listener>) -> App {
@@ -126,6 +139,7 @@ fn app(listener: &Arc<Listener>) -> App {
         .with(Guard::new(listener.token.as_deref()))
         .get("/", list)
         .get("/stats", stats)
+        .get("/findings", findings::findings)
         .get("/profile/cpu", cpu::profile)
         .get("/profile/history", cpu::history)
         .get("/profile/diff", cpu::diff)
@@ -134,6 +148,7 @@ fn app(listener: &Arc<Listener>) -> App {
 async fn list() -> &'static str {
     "Corelane admin listener\n\n\
      GET /stats                                  figures of each core\n\
+     GET /findings?format=text                   what is wrong, and what to do\n\
      GET /profile/cpu?seconds=10&hz=99&format=svg    CPU time by stack (svg, collapsed, pprof)\n\
      GET /profile/history?minutes=5&skip=0       the same of the last minutes, if a history is kept\n\
      GET /profile/diff?minutes=5                 the last minutes against those before them\n"

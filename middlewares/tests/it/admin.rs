@@ -111,3 +111,33 @@ fn only_who_may_is_answered() {
     assert!(!Admin::bind("not an address").start().unwrap_err().is_unprotected());
     drop(Admin::bind("0.0.0.0:0").token("t").start().unwrap());
 }
+
+async fn sleeps() -> &'static str {
+    thread::sleep(Duration::from_millis(120));
+    "slept"
+}
+
+#[test]
+fn a_handler_that_blocks_its_core_is_a_finding_with_its_route() {
+    let site = Site::start(|| App::new().get("/sleeps", sleeps));
+    let admin = Admin::bind("127.0.0.1:0").start().unwrap();
+    // On a machine that is busy the first may be taken for a lack of CPU.
+    for _ in 0..20 {
+        assert_eq!(site.get("/sleeps", &[]).status, 200);
+        let (status, body) = ask(admin.address(), "/findings", "");
+        assert_eq!(status, 200, "{body}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let named = body["findings"].as_array().unwrap().iter().any(|finding| {
+            let stack = finding["stack"].to_string();
+            finding["kind"] == "blocking-call"
+                && finding["route"] == "GET /sleeps"
+                && stack.contains("sleeps")
+        });
+        if named {
+            let text = ask(admin.address(), "/findings?format=text", "").1;
+            assert!(text.contains("blocking-call, core 0, GET /sleeps"), "{text}");
+            return;
+        }
+    }
+    panic!("{}", ask(admin.address(), "/findings?format=text", "").1);
+}

@@ -34,6 +34,7 @@
 //! SIGPROF is taken when the first session starts, for the life of the process; a program that handles it itself gets an
 //! error instead. System calls are restarted where the kernel does that.
 
+mod ask;
 mod collect;
 mod signal;
 mod slot;
@@ -47,6 +48,8 @@ use self::tally::Sink;
 use crate::profile::Profile;
 
 pub use self::signal::Source;
+
+pub(crate) use self::ask::Asker;
 
 /// Most samples per second of CPU. A prime below it, such as 99 or 199, does not fall into step with what runs every
 /// millisecond.

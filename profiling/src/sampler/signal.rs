@@ -244,6 +244,27 @@ pub(super) fn perf_events_work() -> bool {
     Trigger::event(own, slot::SLOTS_MAX, 1_000_000_000).is_ok()
 }
 
+/// Asks a thread where it is; the answer goes to the slot `index`.
+pub(super) fn ask(thread: u32, index: usize) -> io::Result<()> {
+    // SAFETY: zero is valid for all fields of a siginfo; those that the kernel wants are set at their place: the value is
+    // the fourth word of the union, behind the sender's process and user (sigaction(2)).
+    let result = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        info.si_signo = libc::SIGPROF;
+        info.si_code = libc::SI_QUEUE;
+        (&raw mut info).cast::<usize>().add(3).write(MARK | index);
+        let process = libc::getpid();
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            process,
+            thread.cast_signed(),
+            libc::SIGPROF,
+            &raw mut info,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// `struct f_owner_ex` (fcntl(2)).
 #[repr(C)]
 struct Owner {

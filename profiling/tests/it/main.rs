@@ -3,3 +3,4 @@
 
 mod sampler;
 mod support;
+mod watch;
