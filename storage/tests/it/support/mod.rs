@@ -5,6 +5,7 @@ pub(crate) mod liar;
 pub(crate) mod pg_liar;
 #[cfg(feature = "postgres")]
 pub(crate) mod pg_server;
+pub(crate) mod puppet;
 pub(crate) mod redis_cluster;
 pub(crate) mod redis_sentinels;
 pub(crate) mod redis_server;

@@ -2,4 +2,5 @@
 
 mod commands;
 mod failover;
+mod lies;
 mod moves;
