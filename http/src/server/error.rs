@@ -33,6 +33,7 @@ enum Kind {
     Hook,
     HookTimeout,
     Stopped,
+    Command(Box<str>),
 }
 
 impl ServerError {
@@ -80,6 +81,10 @@ impl ServerError {
         let fixed = payload.downcast_ref::<&str>().copied();
         let text = fixed.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         ServerError { kind: Kind::Factory(text.unwrap_or("it panicked").into()), source: None }
+    }
+
+    pub(crate) fn command(word: &str) -> ServerError {
+        ServerError { kind: Kind::Command(word.into()), source: None }
     }
 
     pub(crate) fn stopped() -> ServerError {
@@ -136,6 +141,12 @@ impl fmt::Display for ServerError {
             Kind::HookTimeout => f.write_str(
                 "the hooks took longer than they may: see `Limits::start_timeout` and `Limits::stop_timeout`",
             ),
+            Kind::Command(word) => {
+                write!(
+                    f,
+                    "CORELANE_COMMAND is `{word}`: unset it to serve, or set `routes`, `routes-json` or `check`"
+                )
+            }
             Kind::Stopped => f.write_str("a core was stopped while the server started"),
             Kind::Runtime => f.write_str("a core could not be started or did not end well"),
         }

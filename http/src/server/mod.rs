@@ -27,6 +27,7 @@
 //! * A core with far more connections than the mean hands new ones to the core with the fewest.
 
 mod accept;
+mod command;
 mod control;
 mod error;
 mod greet;
@@ -313,9 +314,15 @@ impl Server {
     /// accepted, requests under way get [`Limits::drain_timeout`] to finish, stop hooks run, and `run` returns. A second
     /// signal closes at once. SIGUSR2 has another process take over: see the [module](self#the-life-of-a-process).
     ///
+    /// With `CORELANE_COMMAND` in the environment nothing is served: `routes` and `routes-json` print the routes, `check` builds the
+    /// application, and `run` returns. This is what `corelane routes` and `corelane check-config` use; no hook runs.
+    ///
     /// # Errors
-    /// As [`Server::start`].
+    /// As [`Server::start`], and for any other word in `CORELANE_COMMAND`.
     pub fn run(mut self, factory: impl Fn() -> App + Send + Sync + 'static) -> Result<(), ServerError> {
+        if let Some(done) = command::asked(&factory) {
+            return done;
+        }
         let signals = Signals::block().map_err(ServerError::runtime)?;
         let (hangup, program) = (self.hangup.take(), Program::of_this_process());
         self.start(factory)?.run(signals, hangup, program)
