@@ -47,6 +47,8 @@ pub(super) enum Kind {
     RowCount { exactly: bool, got: usize },
     /// The rows take more memory than allowed, in bytes.
     TooLarge { max: usize },
+    /// A transaction was to be committed that had failed.
+    RolledBack,
 }
 
 /// What ended a connection, or kept it from being made.
@@ -221,6 +223,11 @@ impl PgError {
         matches!(self.kind, Kind::Convert(_) | Kind::Parameter(_) | Kind::ParameterCount { .. })
     }
 
+    /// True if a transaction was to be committed in which a statement had failed: it was rolled back.
+    pub fn is_rolled_back(&self) -> bool {
+        matches!(self.kind, Kind::RolledBack)
+    }
+
     /// True if there was not exactly one row, or not at most one, where that was asked for.
     pub fn is_row_count(&self) -> bool {
         matches!(self.kind, Kind::RowCount { .. })
@@ -310,6 +317,9 @@ impl fmt::Display for PgError {
             Kind::Closed => f.write_str("the connection to postgresql was closed"),
             Kind::Settings(what) => f.write_str(what),
             Kind::Misuse(what) => f.write_str(what),
+            Kind::RolledBack => {
+                f.write_str("a statement of the transaction had failed: it was rolled back, not committed")
+            }
             Kind::Convert(error) => {
                 let ConvertError { column, found, wanted, .. } = &**error;
                 write!(f, "column {column}: {found} does not become a {wanted}")

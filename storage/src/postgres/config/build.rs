@@ -15,6 +15,7 @@ use super::values::{
 };
 use crate::Secret;
 use crate::postgres::options::Options;
+use crate::postgres::pool::PoolConfig;
 
 /// Where Debian's and Red Hat's servers have their socket.
 pub(super) const DEFAULT_SOCKET_FOLDER: &str = "/var/run/postgresql";
@@ -97,6 +98,7 @@ pub(super) fn build(mut settings: Settings, environment: &Environment) -> Result
         },
         connect_timeout,
         connection: Options::default(),
+        pool: PoolConfig::default(),
         passfile: passfile.map(|path| PassFile::read(&path)).unwrap_or_default(),
         user,
         database,

@@ -20,6 +20,7 @@ pub use self::values::{
 };
 use crate::Secret;
 use crate::postgres::options::Options;
+use crate::postgres::pool::PoolConfig;
 
 /// All that a client is told. Made from a [connection string](Config::parse), then changed field by field.
 ///
@@ -72,6 +73,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// What a connection may do, and for how long.
     pub connection: Options,
+    /// Bounds of the pool of connections that a [`Postgres`](super::Postgres) has.
+    pub pool: PoolConfig,
     passfile: PassFile,
 }
 

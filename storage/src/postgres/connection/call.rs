@@ -14,6 +14,7 @@ use smallvec::smallvec;
 use super::{Connection, Inner, deadline_of, prepare};
 use crate::postgres::batch::Batch;
 use crate::postgres::cache::Found;
+use crate::postgres::client::session;
 use crate::postgres::encode::{self, SYNC};
 use crate::postgres::error::PgError;
 use crate::postgres::rows::{BatchRows, Rows, Run, Runs};
@@ -163,6 +164,12 @@ pub(super) async fn simple(
 ) -> Result<Vec<Rows>, PgError> {
     let inner = &*connection.inner;
     let deadline = deadline_of(patience, time::now());
+    if session::touches(sql) {
+        inner.is_touched.set(true);
+        if session::forgets(sql) {
+            inner.cache.borrow_mut().clear();
+        }
+    }
     let mut again = Again::default();
     loop {
         let answer = issue(inner, Ask::Simple { keep }, deadline, |out| encode::simple(sql, out))?;

@@ -75,6 +75,10 @@ struct Inner {
     spare_wakes: Cell<Vec<Waker>>,
     on_notice: RefCell<Option<NoticeHook>>,
     on_notification: RefCell<Option<NotificationHook>>,
+    /// Statements were executed that may have changed the session.
+    is_touched: Cell<bool>,
+    /// Such a statement is among those prepared, and may be executed at any time.
+    may_touch: Cell<bool>,
 }
 
 type NoticeHook = Rc<dyn Fn(&DbError)>;
@@ -130,6 +134,8 @@ impl Connection {
             spare_wakes: Cell::default(),
             on_notice: RefCell::default(),
             on_notification: RefCell::default(),
+            is_touched: Cell::new(false),
+            may_touch: Cell::new(false),
         });
         drop(spawn(tasks::read(Rc::clone(&inner), receiver, decoder, unread)));
         drop(spawn(tasks::write(Rc::clone(&inner), sender)));
@@ -294,6 +300,21 @@ impl Connection {
         Channel::open(self, self.patience()).await
     }
 
+    /// True if the session may differ from a new one, as far as the statements' texts tell.
+    pub(super) fn is_touched(&self) -> bool {
+        self.inner.is_touched.get() || self.inner.may_touch.get()
+    }
+
+    /// The session is like a new one.
+    pub(super) fn clear_touched(&self) {
+        self.inner.is_touched.set(false);
+    }
+
+    /// How many handles on this connection there are.
+    pub(super) fn handles(&self) -> usize {
+        Rc::strong_count(&self._alive)
+    }
+
     /// Whether a transaction is open, as of the last answer.
     pub fn status(&self) -> Status {
         self.inner.wire.borrow().status()
@@ -390,11 +411,6 @@ impl Connection {
     /// May be dropped at any time.
     pub async fn cancel(&self) -> Result<(), PgError> {
         self.inner.cancel.cancel().await
-    }
-
-    /// Forgets the prepared statements, after something that made the server forget them (`DISCARD ALL`).
-    pub(super) fn clear_statements(&self) {
-        self.inner.cache.borrow_mut().clear();
     }
 
     /// Calls `hook` for what others `NOTIFY`, once this connection does `LISTEN`. It replaces the one before. It must not

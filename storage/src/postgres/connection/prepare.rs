@@ -10,6 +10,7 @@ use postgres_types::Type;
 
 use super::{Connection, call};
 use crate::postgres::cache::{Coming, Found};
+use crate::postgres::client::session;
 use crate::postgres::error::{Kind, PgError};
 use crate::postgres::options::StatementMode;
 use crate::postgres::statement::{Column, Statement};
@@ -81,6 +82,9 @@ async fn describe(
         StatementMode::Unnamed => Box::default(),
     };
     inner.wire.borrow_mut().stats.prepares += 1;
+    if !inner.may_touch.get() && session::touches(sql) {
+        inner.may_touch.set(true);
+    }
     let Reply::Prepared { params: oids, mut columns } = call::describe(inner, &name, sql, deadline).await?
     else {
         unreachable!("a call's answer is of its kind")

@@ -252,11 +252,11 @@ async fn schema_changes(server: &PgServer) {
     let answers = connection.batch(&batch).await.unwrap();
     let rows = answers.get(1).unwrap();
     assert_eq!((rows.len(), rows.first().unwrap().get::<i64>(0)), (2, 1), "the batch was executed once");
-    // The server forgets all statements.
+    // The server forgets all statements, and the connection with it.
     connection.batch_execute("DEALLOCATE ALL").await.unwrap();
     assert_eq!(connection.query_one("SELECT count(*) FROM s", &[]).await.unwrap().get::<i64>(0), 2);
     assert_eq!(connection.query_all("SELECT * FROM s", &[]).await.unwrap().len(), 2);
-    assert!(connection.stats().retries >= 3, "{:?}", connection.stats());
+    assert!(connection.stats().retries >= 2, "{:?}", connection.stats());
     // Not in a transaction: what was done in it before is gone.
     connection.batch_execute("BEGIN; ALTER TABLE s ADD c int").await.unwrap();
     let error = connection.query_all("SELECT * FROM s", &[]).await.unwrap_err();

@@ -4,7 +4,10 @@ mod basics;
 mod drops;
 mod faults;
 mod hostile;
+mod migrations;
+mod pool;
 mod server;
+mod transactions;
 mod types;
 
 use corelane_storage::postgres::{Config, Connection};
