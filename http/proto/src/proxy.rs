@@ -211,11 +211,8 @@ fn read_fields(header: &[u8], mut at: usize) -> Result<bool, ProxyError> {
         at += 3;
         let len = usize::from(u16::from_be_bytes([*high, *low]));
         match (*kind, rest.get(..len).ok_or(ProxyError::Field)?) {
-            (CRC32C, [a, b, c, d]) => {
-                if crc32c(header, at..at + 4) != u32::from_be_bytes([*a, *b, *c, *d]) {
-                    return Err(ProxyError::Checksum);
-                }
-            }
+            (CRC32C, [a, b, c, d]) if crc32c(header, at..at + 4) == u32::from_be_bytes([*a, *b, *c, *d]) => {}
+            (CRC32C, [_, _, _, _]) => return Err(ProxyError::Checksum),
             (CRC32C, _) => return Err(ProxyError::Field),
             // One byte of flags, four that tell of the client's certificate, and fields inside.
             (SSL, [flags, _, _, _, _, ..]) => tls = flags & CLIENT_SSL != 0,

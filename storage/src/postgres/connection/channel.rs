@@ -59,17 +59,6 @@ impl Channel {
         self.connection.inner.with(|wire| wire.push_channel(self.slot, bytes))
     }
 
-    /// Waits until little of what was appended is left to be sent.
-    ///
-    /// # Errors
-    /// If the connection is over.
-    ///
-    /// # Cancellation
-    /// May be dropped at any time.
-    pub(in crate::postgres) async fn flushed(&mut self) -> Result<(), PgError> {
-        poll_fn(|cx| self.connection.inner.with(|wire| wire.poll_flushed(self.slot, cx))).await
-    }
-
     /// What comes next. The last is [`Event::Ready`].
     ///
     /// # Errors

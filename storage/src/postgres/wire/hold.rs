@@ -64,22 +64,6 @@ impl Wire {
         Ok(())
     }
 
-    /// Resolved when little of what was appended waits for the kernel.
-    pub(in crate::postgres) fn poll_flushed(
-        &mut self,
-        id: SlotId,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), PgError>> {
-        self.check_open()?;
-        if self.output.queued() <= self.options.queued_bytes_max / 2 {
-            return Poll::Ready(Ok(()));
-        }
-        if let State::Sent(waker) = &mut self.slots[id].state {
-            waker.clone_from(cx.waker());
-        }
-        Poll::Pending
-    }
-
     /// What has come for a channel.
     pub(in crate::postgres) fn poll_event(
         &mut self,
