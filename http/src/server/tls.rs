@@ -130,7 +130,10 @@ fn changed(pairs: &[(PathBuf, PathBuf)]) -> Vec<Option<SystemTime>> {
     files.map(|file| fs::metadata(file).and_then(|about| about.modified()).ok()).collect()
 }
 
-fn read(pairs: &[(PathBuf, PathBuf)]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TlsFileError> {
+/// A certificate chain and its key, as their files hold them.
+type Pem = (Vec<u8>, Vec<u8>);
+
+fn read(pairs: &[(PathBuf, PathBuf)]) -> Result<Vec<Pem>, TlsFileError> {
     pairs.iter().map(|(chain, key)| Ok((read_file(chain)?, read_file(key)?))).collect()
 }
 
