@@ -39,7 +39,7 @@ pub(crate) struct Settings {
 pub(crate) enum Store {
     Memory(MemoryStore),
     /// In this Redis, to which each core has a client of its own.
-    Redis(Config),
+    Redis(Box<Config>),
 }
 
 impl Store {
@@ -47,7 +47,8 @@ impl Store {
         match self {
             Store::Memory(store) => Sessions::new(store.clone()),
             Store::Redis(config) => {
-                let redis = Redis::lazy(config.clone()).unwrap_or_else(|error| panic!("--redis: {error}"));
+                let redis =
+                    Redis::lazy((**config).clone()).unwrap_or_else(|error| panic!("--redis: {error}"));
                 Sessions::new(RedisStore::new(redis))
             }
         }

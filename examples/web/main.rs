@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = app::Settings {
         log: log.reopen_with(&reopen),
         sessions: match &flags.redis {
-            Some(url) => app::Store::Redis(Config::from_url(url)?),
+            Some(url) => app::Store::Redis(Box::new(Config::from_url(url)?)),
             // Made here, and not in the factory: a session is the same on every core.
             None => app::Store::Memory(MemoryStore::new()),
         },
