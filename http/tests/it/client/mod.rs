@@ -35,7 +35,6 @@ fn start(factory: impl Fn() -> App + Send + Sync + 'static) -> (Running, String)
 /// A server that does what it is told with each connection, by a thread for each.
 struct Peer {
     address: SocketAddr,
-    connections: Arc<AtomicUsize>,
 }
 
 impl Peer {
@@ -43,8 +42,7 @@ impl Peer {
     fn start(serve: impl Fn(&mut Wire, usize) + Send + Sync + 'static) -> Peer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let (serve, count) = (Arc::new(serve), Arc::clone(&connections));
+        let (serve, count) = (Arc::new(serve), AtomicUsize::new(0));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
@@ -56,16 +54,11 @@ impl Peer {
                 thread::spawn(move || serve(&mut Wire { stream, unread: Vec::new() }, number));
             }
         });
-        Peer { address, connections }
+        Peer { address }
     }
 
     fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.address)
-    }
-
-    /// Connections accepted so far.
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
     }
 }
 
@@ -88,13 +81,6 @@ impl Wire {
                 return None;
             }
         }
-    }
-
-    /// So many bytes of a body; fewer at the end of the stream.
-    fn body(&mut self, len: usize) -> Vec<u8> {
-        while self.unread.len() < len && self.fill() {}
-        let rest = self.unread.split_off(len.min(self.unread.len()));
-        std::mem::replace(&mut self.unread, rest)
     }
 
     fn fill(&mut self) -> bool {
