@@ -33,6 +33,9 @@ use std::task::{Context, Poll};
 pub(crate) use self::bell::Bell;
 pub(crate) use self::link::Link;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
 use crate::buf::{Batch, Chunk, Lease};
 use crate::executor::Core;
 use crate::launch::{DriverChoice, RingFlags, RingOptions};
@@ -234,6 +237,14 @@ impl Socket {
 }
 
 impl Socket {
+    /// True if nothing has come that was not received, not even the end.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self {
+            Socket::Ring(socket) => socket.is_quiet(),
+            Socket::Monoio(socket) => has_nothing(socket.fd()),
+        }
+    }
+
     /// A name for the socket that outlives a borrow of it.
     pub(crate) fn link(&self) -> Link {
         match self {
@@ -268,6 +279,12 @@ impl Socket {
             Socket::Monoio(_) => None,
         }
     }
+}
+
+/// True if a receive would have to wait.
+fn has_nothing(fd: BorrowedFd<'_>) -> bool {
+    let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    matches!(rustix::net::recv(fd, &mut [0; 1][..], peek), Err(Errno::AGAIN))
 }
 
 fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {

@@ -171,6 +171,11 @@ impl End {
         poll_fn(|cx| self.ends.outward.poll_send(bytes, cx)).await
     }
 
+    pub(super) fn is_quiet(&self) -> bool {
+        let inward = &self.ends.inward;
+        inward.bytes.borrow().is_empty() && !inward.send_ended.get() && !inward.recv_ended.get()
+    }
+
     pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.ends.inward.send_ended.get() {
             return Poll::Ready(());

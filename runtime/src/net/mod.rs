@@ -33,6 +33,7 @@ mod delivery;
 mod duplex;
 mod listener;
 
+mod quiet;
 mod send_file;
 mod split;
 mod state;

@@ -11,6 +11,7 @@ mod echo;
 mod fs;
 mod guards;
 mod inject;
+mod kept;
 mod launch;
 mod mesh;
 mod pressure;

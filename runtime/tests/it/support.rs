@@ -118,7 +118,7 @@ pub(crate) fn open_descriptors() -> usize {
 }
 
 /// Lets the driver finish what was abandoned: closes and cancels take a turn or two.
-pub(crate) async fn settle(until: impl Fn() -> bool) {
+pub(crate) async fn settle(mut until: impl FnMut() -> bool) {
     for _ in 0..500 {
         if until() {
             return;

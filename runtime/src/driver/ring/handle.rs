@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use io_uring::{opcode, squeue, types};
 use rustix::net::{Shutdown, getpeername};
@@ -16,6 +16,7 @@ use super::send::{BEHIND_MAX, Payload};
 use super::token::Key;
 use super::{Inner, Ring};
 use crate::buf::Lease;
+use crate::driver::has_nothing;
 
 /// A connected stream socket. Dropping it finishes the send in hand, then closes.
 pub(crate) struct Socket {
@@ -64,6 +65,19 @@ impl Socket {
     /// Nothing is lost: bytes that arrive later wait for the next call.
     pub(crate) fn recv(&self) -> Recv<'_> {
         Recv { socket: self }
+    }
+
+    /// True if nothing has come that was not received, not even the end. Has the kernel tell from then on.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self.ring.with(|inner| inner.is_quiet(self.key)) {
+            Some(quiet) => quiet,
+            // Nobody has asked the kernel: what there is, is still with it.
+            None => {
+                let quiet = has_nothing(self.fd());
+                let asked = Pin::new(&mut self.recv()).poll(&mut Context::from_waker(Waker::noop()));
+                quiet && asked.is_pending()
+            }
+        }
     }
 
     /// Sends everything in `pieces`. Up to [`BEHIND_MAX`] bytes it is done once they are with the

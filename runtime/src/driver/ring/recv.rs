@@ -52,6 +52,19 @@ impl Inner {
         Poll::Pending
     }
 
+    /// Whether nothing has come, if a receive is submitted that would have told.
+    pub(super) fn is_quiet(&self, key: Key) -> Option<bool> {
+        let Some(conn) = self.conns.get(key) else { return Some(false) };
+        if conn.unread.len() > 0 || conn.end.is_some() {
+            return Some(false);
+        }
+        match conn.receive {
+            Receive::Multishot | Receive::Bulk => Some(true),
+            // One that is being stopped may have been told of bytes that it leaves behind.
+            Receive::Idle | Receive::Stopping | Receive::Starved => None,
+        }
+    }
+
     /// Submits the receive this connection is due.
     pub(super) fn arm(&mut self, key: Key) {
         let Some(conn) = self.conns.get_mut(key) else { return };
