@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use corelane_http_proto::chunked::{CHUNK_END, LAST_CHUNK, SizeLine};
@@ -118,12 +118,9 @@ impl Connection {
     }
 
     /// True if the peer has neither sent anything nor closed since the last answer, as far as is known on this side.
-    /// Costs no system call.
     pub(super) fn is_quiet(&mut self) -> bool {
         let Wire::Whole(stream) = &mut self.wire else { return false };
-        let receive = pin!(stream.recv());
-        // No byte is lost by the drop, and if there is one the connection is of no use.
-        self.input.bytes().is_empty() && receive.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.input.bytes().is_empty() && stream.is_quiet()
     }
 
     pub(super) fn set_deadline(&mut self, deadline: Option<Deadline>) {
