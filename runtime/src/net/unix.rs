@@ -52,7 +52,12 @@ pub struct UnixOptions {
 /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if the path is something else than a socket,
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a path of over 107 bytes, else what the kernel says.
 pub fn listen_unix_std(path: &Path, options: &UnixOptions) -> io::Result<OwnedFd> {
-    let address = SocketAddrUnix::new(path)?;
+    let address = SocketAddrUnix::new(path).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path of a Unix socket has 1 to 107 bytes, and none of them is zero",
+        )
+    })?;
     remove_stale(path, &address)?;
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     bind(&fd, &address)?;
