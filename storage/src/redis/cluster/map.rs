@@ -122,18 +122,21 @@ impl SlotMap {
 
     /// Notes that a slot has moved.
     pub(super) fn moved(&mut self, slot: u16, to: &Rc<Member>) {
-        let shard = self.shards.iter().position(|shard| shard.primary.endpoint() == to.endpoint());
-        let shard = match shard {
-            Some(shard) => shard,
-            None if self.shards.len() < SERVERS_MAX => {
-                self.shards.push(Shard { primary: Rc::clone(to), replicas: Vec::new(), turn: Cell::new(0) });
-                self.shards.len() - 1
-            }
-            None => return,
-        };
-        if let Some(owner) = self.owners.get_mut(usize::from(slot)) {
+        if let Some(shard) = self.shard_of(to)
+            && let Some(owner) = self.owners.get_mut(usize::from(slot))
+        {
             *owner = number(shard);
         }
+    }
+
+    /// The shard of a primary, a new one without slots if there is none. `None` if there are as many as may be.
+    pub(super) fn shard_of(&mut self, primary: &Rc<Member>) -> Option<usize> {
+        let known = self.shards.iter().position(|shard| shard.primary.endpoint() == primary.endpoint());
+        if known.is_none() && self.shards.len() < SERVERS_MAX {
+            self.shards.push(Shard { primary: Rc::clone(primary), replicas: Vec::new(), turn: Cell::new(0) });
+            return Some(self.shards.len() - 1);
+        }
+        known
     }
 
     #[inline]

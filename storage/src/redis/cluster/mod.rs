@@ -273,11 +273,18 @@ impl Shared {
         self.map.borrow().as_ref().map(SlotMap::primaries).unwrap_or_default()
     }
 
-    /// The member at an endpoint that a redirection named.
+    /// The member at an endpoint that a redirection named. One that is not known so far is kept, so that whoever is sent
+    /// there next has the same connection, and comes behind.
     fn at(&self, endpoint: &Endpoint) -> Rc<Member> {
         let endpoint = self.config.address_map.get(endpoint).unwrap_or(endpoint);
         let known = self.map.borrow().as_ref().and_then(|map| map.member(endpoint));
-        known.unwrap_or_else(|| create(endpoint, &self.config, &self.encryption))
+        known.unwrap_or_else(|| {
+            let member = create(endpoint, &self.config, &self.encryption);
+            if let Some(map) = &mut *self.map.borrow_mut() {
+                map.shard_of(&member);
+            }
+            member
+        })
     }
 
     /// A slot is served elsewhere from now on.
