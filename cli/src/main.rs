@@ -1,6 +1,7 @@
 //! The `corelane` command. Each subcommand is a module of its own; `corelane help` lists them.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod admin;
 mod doctor;

@@ -4,11 +4,10 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Core;
-use crate::observe::{self, Route, Watched};
+use crate::observe::{self, Route};
 
 /// What a panic carried.
 pub(super) type Payload = Box<dyn Any + Send + 'static>;
@@ -29,13 +28,11 @@ struct Books {
     task: Option<usize>,
     /// What the task works for, while it is not being polled.
     route: Route,
-    /// What the last poll was observed by, if it was.
-    watched: Option<Arc<Watched>>,
 }
 
 impl<F> Catch<F> {
     pub(super) fn new(future: F) -> Catch<F> {
-        Catch { future: Some(future), books: Books { task: None, route: observe::route(), watched: None } }
+        Catch { future: Some(future), books: Books { task: None, route: observe::route() } }
     }
 
     /// The pinned future, and the books beside it.
@@ -70,21 +67,12 @@ impl<F: Future> Future for Catch<F> {
             books.task = Core::try_with(|core| core.task_began(cx.waker()));
         }
         observe::set_route(books.route);
-        books.watched = Watched::begin(books.watched.take(), cx.waker());
         let Some(future) = future.as_pin_mut() else { unreachable!("polled after completion") };
-        let polled = catch_unwind(AssertUnwindSafe(|| match &books.watched {
-            None => future.poll(cx),
-            Some(watched) => future.poll(&mut Context::from_waker(&watched.waker())),
-        }));
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
         books.route = observe::route();
         observe::set_route(Route::NONE);
         let polled = match polled {
-            Ok(Poll::Pending) => {
-                if let Some(watched) = &books.watched {
-                    watched.pending();
-                }
-                return Poll::Pending;
-            }
+            Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(value)) => Ok(value),
             Err(payload) => {
                 count_panic("in a task");

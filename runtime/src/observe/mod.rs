@@ -24,12 +24,9 @@
 
 mod cores;
 mod route;
-mod wait;
 
 pub use self::cores::{Probe, core_slot, cores};
 pub use self::route::{ROUTES_MAX, Route, enter_route, route, set_route};
-pub use self::wait::{WaitObserver, observe_waits};
 
 pub(crate) use self::cores::list;
 pub(crate) use self::route::RouteCounters;
-pub(crate) use self::wait::Watched;
