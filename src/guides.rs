@@ -18,6 +18,7 @@ guides! {
     getting_started "getting-started.md"
     middleware "middleware.md"
     openapi "openapi.md"
+    postgres "postgres.md"
     redis "redis.md"
     routing "routing.md"
     sessions "sessions.md"

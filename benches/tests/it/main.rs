@@ -5,5 +5,8 @@ mod alloc;
 mod bare;
 mod floor;
 mod load;
+#[path = "../../../storage/tests/it/support/pg_server.rs"]
+mod pg_server;
+mod postgres_alloc;
 mod redis_alloc;
 mod server;

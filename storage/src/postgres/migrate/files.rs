@@ -64,8 +64,8 @@ pub(super) fn is_outside_transaction(sql: &str) -> bool {
     sql.lines().next().is_some_and(|line| line.trim_end() == NO_TRANSACTION)
 }
 
-/// A set of migrations, in the order of their numbers: from a [folder](Self::from_folder), or from the program itself by
-/// [`migrations!`](crate::postgres::migrations).
+/// A set of migrations, in the order of their numbers: from a [folder](Self::from_folder), or from the program itself with
+/// [`from_files`](Self::from_files) and `include_str!`.
 ///
 /// | file | what |
 /// | --- | --- |

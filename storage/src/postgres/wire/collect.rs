@@ -52,6 +52,7 @@ impl Collect {
             (false, true) => Next::Parsed,
             (false, false) => Next::Bound,
         };
+        let executed = SmallVec::with_capacity(runs.iter().map(|run| run.times as usize).sum());
         Collect {
             runs,
             run: 0,
@@ -60,7 +61,7 @@ impl Collect {
             is_unnamed,
             data,
             rows: 0,
-            executed: SmallVec::new(),
+            executed,
             fresh: Vec::new(),
             error: None,
             bytes_max,
