@@ -15,12 +15,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("corelane-http-proto", "http/proto", &[]),
     ("corelane-http", "http", &["corelane-runtime", "corelane-http-proto"]),
     ("corelane-storage-proto", "storage/proto", &[]),
-    ("corelane-storage-derive", "storage/derive", &[]),
-    (
-        "corelane-storage",
-        "storage",
-        &["corelane-runtime", "corelane-storage-proto", "corelane-storage-derive"],
-    ),
+    ("corelane-storage", "storage", &["corelane-runtime", "corelane-storage-proto"]),
     ("corelane-profiling", "profiling", &["corelane-runtime"]),
     (
         "corelane-middlewares",

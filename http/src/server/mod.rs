@@ -17,7 +17,7 @@
 //!
 //! # The life of a process
 //!
-//! What [`Server::run`] does besides serving, each explained in `docs/guide/lifecycle.md`:
+//! What [`Server::run`] does besides serving:
 //!
 //! * SIGUSR2 starts the program anew and hands the listening sockets over: the new process accepts before this one stops to.
 //!   If the new one does not come up, this one goes on.

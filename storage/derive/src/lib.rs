@@ -1,1 +1,0 @@
-//! Derive macros of the PostgreSQL client.
