@@ -1,8 +1,9 @@
 //! A server that greets like Redis and then sends what it is told to.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpStream;
+
+use super::serve_each;
 
 /// The answer to `HELLO 3`.
 const HELLO: &[u8] = b"%1\r\n+server\r\n+redis\r\n";
@@ -17,14 +18,7 @@ pub(crate) struct Lie {
 
 /// Listens for as long as the process lives; every connection is told the same. Gives the address.
 pub(crate) fn start(lie: Lie) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (Ok(stream), lie) = (stream, lie.clone()) else { continue };
-            thread::spawn(move || serve(stream, &lie));
-        }
-    });
+    let address = serve_each(move |_, stream| serve(stream, &lie));
     format!("redis://{address}/")
 }
 

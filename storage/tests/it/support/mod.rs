@@ -11,7 +11,9 @@ pub(crate) mod redis_sentinels;
 pub(crate) mod redis_server;
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use corelane_runtime as runtime;
@@ -28,6 +30,21 @@ pub(crate) fn on_core<F: Future>(test: F) -> F::Output {
 /// A port that nobody listens on. Another process may take it before it is used: whoever starts a server tries again.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Listens for as long as the process lives, and serves each connection on a thread of its own. Gives the address, as
+/// `serve` gets it.
+pub(crate) fn serve_each(serve: impl Fn(SocketAddr, TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(address, stream));
+        }
+    });
+    address
 }
 
 /// Waits until `done`, looking every few milliseconds.

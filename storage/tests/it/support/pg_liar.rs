@@ -1,8 +1,9 @@
 //! A server that greets and prepares like PostgreSQL and then sends what it is told to.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpStream;
+
+use super::serve_each;
 
 /// When the lie is told, and the truth until then.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,14 +38,7 @@ pub(crate) fn description() -> Vec<u8> {
 
 /// Listens for as long as the process lives; every connection is told the same. Gives the address.
 pub(crate) fn start(lie: PgLie) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (Ok(stream), lie) = (stream, lie.clone()) else { continue };
-            thread::spawn(move || serve(stream, &lie));
-        }
-    });
+    let address = serve_each(move |_, stream| serve(stream, &lie));
     format!("postgres://liar@{address}/liar?sslmode=disable")
 }
 

@@ -1,9 +1,10 @@
 //! A server whose answers the test writes.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread;
+
+use super::serve_each;
 
 /// The answer to `HELLO 3`.
 const HELLO: &str = "%1\r\n+server\r\n+redis\r\n";
@@ -18,17 +19,11 @@ impl Puppet {
     /// Starts one. `answer` is given its port and the words of a command, and gives the bytes to send; `None` closes the
     /// connection.
     pub(crate) fn start(answer: impl Fn(u16, &str) -> Option<String> + Send + Sync + 'static) -> Puppet {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         let heard = Arc::<Mutex<Vec<String>>>::default();
-        let (answer, ears) = (Arc::new(answer), Arc::clone(&heard));
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, ears) = (Arc::clone(&answer), Arc::clone(&ears));
-                thread::spawn(move || serve(stream, &ears, |words| answer(port, words)));
-            }
-        });
-        Puppet { port, heard }
+        let ears = Arc::clone(&heard);
+        let address =
+            serve_each(move |address, stream| serve(stream, &ears, |words| answer(address.port(), words)));
+        Puppet { port: address.port(), heard }
     }
 
     /// The commands so far that begin with `start`, greetings left out.
