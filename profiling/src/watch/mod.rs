@@ -7,9 +7,9 @@
 //! let watch = Watch::start(Duration::from_millis(10))?;
 //! # let runtime = corelane_runtime::Runtime::builder().cores(Some(1)).start(|_| async {
 //! // On a core, by mistake:
-//! std::thread::sleep(Duration::from_millis(100));
+//! std::thread::sleep(Duration::from_millis(500));
 //! # }).unwrap();
-//! # std::thread::sleep(Duration::from_millis(150));
+//! # std::thread::sleep(Duration::from_millis(300));
 //! for stall in watch.stalls() {
 //!     println!("core {} was held for {:?}: {:?}", stall.core, stall.held, stall.cause);
 //! }
@@ -20,7 +20,7 @@
 //!
 //! A core numbers its polls. The thread `corelane-watch` looks at the numbers twice in the time that a task may hold a core; one
 //! that has not changed for so long is a **stall**, and the core is asked for its stack. Time in which the core's thread was
-//! ready and had no CPU is not the task's, and is told apart. It costs two looks per core in that time, about 0.1 % of a CPU.
+//! ready and had no CPU is not the task's, and is told apart. A core that has just started is watched after 100 ms at the latest.
 
 mod core;
 mod readings;
