@@ -15,16 +15,21 @@ use crate::buf::{Chunk, Lease};
 /// ```
 /// use corelane_runtime::{self as runtime, net::UdpSocket};
 ///
-/// runtime::block_on(async {
-///     let server = std::net::UdpSocket::bind("127.0.0.1:0")?;
-///     let mut client = UdpSocket::connect(server.local_addr()?)?;
-///     client.send("ping").await?;
+/// let server = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// let address = server.local_addr()?;
+/// // On a thread of its own: what is sent leaves when the core has its turn, and a core that is kept waiting has none.
+/// let echo = std::thread::spawn(move || {
 ///     let mut datagram = [0; 16];
 ///     let (len, peer) = server.recv_from(&mut datagram)?;
-///     server.send_to(&datagram[..len], peer)?;
+///     server.send_to(&datagram[..len], peer)
+/// });
+/// runtime::block_on(async {
+///     let mut client = UdpSocket::connect(address)?;
+///     client.send("ping").await?;
 ///     assert_eq!(&client.recv().await?[..], b"ping");
 ///     std::io::Result::Ok(())
 /// })?;
+/// assert_eq!(echo.join().unwrap()?, 4);
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]
