@@ -105,7 +105,9 @@ fn a_terminated_backend_tells_why() {
                 task.await.unwrap();
             }
             let error = connection.query_one("SELECT 1", &[]).await.unwrap_err();
-            assert_eq!(error.sqlstate(), Some("57P01"), "{error:?}");
+            // A server that goes while it is being written to resets the connection, which can overtake its last word.
+            let told = error.sqlstate() == Some("57P01") || error.is_connection_lost();
+            assert!(told && !error.is_maybe_executed(), "{error:?}");
         }
         // One that is idle, and one in a transaction.
         for sql in ["SELECT 1", "BEGIN"] {
