@@ -17,6 +17,7 @@ mod mesh;
 mod pressure;
 mod send_file;
 mod sharded;
+mod shared_listener;
 mod signal;
 mod split;
 mod stats;

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::task::{Context, Poll, Waker};
 
 use io_uring::{opcode, types};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::conn::remember;
 use super::token::{Key, Kind, Token};
@@ -17,6 +18,10 @@ use super::{Inner, Retired};
 /// listener's backlog.
 const ACCEPTED_MAX: usize = 64;
 
+/// How often a listener that ends looks for what the kernel woke nobody else for. One look is enough unless connections
+/// come all the time, and then the next one wakes whoever goes on.
+const LOOKS_MAX: u8 = 8;
+
 /// One listening socket.
 pub(super) struct Listener {
     fd: OwnedFd,
@@ -26,6 +31,8 @@ pub(super) struct Listener {
     /// Why the last accept ended. Told once: the next call tries again.
     error: Option<i32>,
     waker: Option<Waker>,
+    /// Looks of [`Inner::poll_rest`] so far.
+    looks: u8,
 }
 
 impl Listener {
@@ -51,6 +58,7 @@ impl Inner {
                 accepted: VecDeque::new(),
                 error: None,
                 waker: None,
+                looks: 0,
             })
             .map_err(|listener| listener.fd)
     }
@@ -72,28 +80,42 @@ impl Inner {
         }
         remember(&mut listener.waker, cx.waker());
         if !listener.armed {
-            listener.armed = true;
-            let entry = opcode::AcceptMulti::new(types::Fd(listener.fd.as_raw_fd()))
-                .flags(libc::SOCK_CLOEXEC)
-                .build()
-                .user_data(Token::new(Kind::Accept, key).bits());
-            // SAFETY: a multishot accept is given no address buffer.
-            unsafe { self.uring.push(&entry) };
+            self.arm_accept(key);
         }
         Poll::Pending
     }
 
+    fn arm_accept(&mut self, key: Key) {
+        let Some(listener) = self.listeners.get_mut(key) else { return };
+        listener.armed = true;
+        let entry = opcode::AcceptMulti::new(types::Fd(listener.fd.as_raw_fd()))
+            .flags(libc::SOCK_CLOEXEC)
+            .build()
+            .user_data(Token::new(Kind::Accept, key).bits());
+        // SAFETY: a multishot accept is given no address buffer.
+        unsafe { self.uring.push(&entry) };
+    }
+
     /// The next of the connections accepted already; `None` once the kernel has stopped, which it is told here, and
     /// all are taken.
+    ///
+    /// The kernel wakes one of those that wait for a connection. Where another process accepts from the same socket and the
+    /// one that was woken is this one, which has just stopped, the connection would wait until the next one comes. So
+    /// what is there when the accept has ended is accepted here too.
     pub(super) fn poll_rest(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Option<OwnedFd>> {
         let Some(listener) = self.listeners.get_mut(key) else { return Poll::Ready(None) };
         if let Some(fd) = listener.accepted.pop_front() {
             return Poll::Ready(Some(fd));
         }
-        if !listener.armed {
-            return Poll::Ready(None);
-        }
         remember(&mut listener.waker, cx.waker());
+        if !listener.armed {
+            if listener.looks == LOOKS_MAX || !is_readable(&listener.fd) {
+                return Poll::Ready(None);
+            }
+            listener.looks += 1;
+            self.arm_accept(key);
+            return Poll::Pending;
+        }
         if !std::mem::replace(&mut listener.stopping, true) {
             self.cancel(Token::new(Kind::Accept, key));
         }
@@ -147,4 +169,10 @@ impl Inner {
         // listener's by then.
         self.close_descriptor(listener.fd);
     }
+}
+
+/// True if a connection waits to be accepted.
+fn is_readable(fd: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(fd, PollFlags::IN)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
